@@ -1,0 +1,10 @@
+// SPDX-License-Identifier: Apache-2.0
+// The Python module _hil: what the runner needs of the controller's C++ library, an area a file.
+#include <pybind11/pybind11.h>
+
+// void bind_<area>(pybind11::module_& module);
+
+PYBIND11_MODULE(_hil, module) {
+    module.doc() = "hil's controller: console, parser, traps, cell configs";
+    // bind_<area>(module);
+}
