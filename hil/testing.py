@@ -1,0 +1,191 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The test command: every check of the repository as a named stage, two lanes side by side, one closing count.
+
+A stage is a command; its tests are counted from the JUnit file it writes, or as one test (exit code 0 or not) when it
+writes none. A stage whose tool is missing fails: nothing is skipped in silence.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+import xml.etree.ElementTree as ElementTree
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+PYTHON = "/usr/bin/python3"
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One check: `command` runs in the repository root and must exit 0 within `limit` seconds."""
+
+    name: str
+    command: Sequence[str]
+    limit: float
+    junit: Path | None = None
+
+
+@dataclass
+class Outcome:
+    """What a stage did: counts of its tests, its seconds, and where its output is."""
+
+    stage: Stage
+    passed: int = 0
+    failed: int = 0
+    skipped: int = 0
+    seconds: float = 0.0
+    log: Path = field(default_factory=Path)
+    reason: str = ""
+
+    @property
+    def ok(self) -> bool:
+        return self.failed == 0
+
+
+def count_junit(path: Path) -> tuple[int, int, int]:
+    """Passed, failed and skipped test cases of a JUnit file (pytest's and ctest's dialects)."""
+    passed = failed = skipped = 0
+    for case in ElementTree.parse(path).iter("testcase"):
+        if case.find("failure") is not None or case.find("error") is not None:
+            failed += 1
+        elif case.find("skipped") is not None:
+            skipped += 1
+        else:
+            passed += 1
+    return passed, failed, skipped
+
+
+def tracked(root: Path, *patterns: str) -> list[str]:
+    """Files git tracks (or would, when they are new) that match the patterns."""
+    listing = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard", "--", *patterns],
+        cwd=root,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return [name for name in listing.stdout.splitlines() if (root / name).is_file()]
+
+
+def stages(root: Path) -> tuple[list[Stage], list[Stage], list[Stage]]:
+    """Two lanes that run side by side, and the stages that want the machine for themselves afterwards."""
+    logs = root / "build" / "test"
+    sources = tracked(root, "*.cpp", "*.hpp", "*.h", "*.c")
+    python = tracked(root, "*.py")
+    checks = [
+        Stage("clang-format", ["clang-format", "--dry-run", "-Werror", *sources], 120),
+        Stage("licence headers", [PYTHON, "-m", "hil.licences"], 30),
+        Stage("black", ["/usr/bin/black", "--check", "-q", *python], 120),
+        Stage("flake8", [PYTHON, "-m", "flake8", *python], 120),
+        Stage("mypy", [PYTHON, "-m", "mypy", "hil", "reports"], 300),
+        Stage("clang-tidy", [PYTHON, "-m", "hil.tidy"], 1200),
+    ]
+    ctest_junit, unit_junit = logs / "ctest.xml", logs / "unit.xml"
+    units = [
+        Stage(
+            "C++ tests",
+            ["ctest", "--test-dir", "build/host", "--output-on-failure", "--output-junit", str(ctest_junit)],
+            600,
+            ctest_junit,
+        ),
+        Stage(
+            "Python tests",
+            [PYTHON, "-m", "pytest", "tests/unit", "tests/golden", f"--junitxml={unit_junit}"],
+            600,
+            unit_junit,
+        ),
+    ]
+    system_junit = logs / "system.xml"
+    system = [
+        Stage(
+            "system tests",
+            [PYTHON, "-m", "pytest", "tests/system", "--durations=15", f"--junitxml={system_junit}"],
+            1200,
+            system_junit,
+        )
+    ]
+    return checks, units, system
+
+
+def run_stage(stage: Stage, root: Path) -> Outcome:
+    """Runs one stage in a process group of its own, ended as a whole when its limit passes."""
+    logs = root / "build" / "test"
+    logs.mkdir(parents=True, exist_ok=True)
+    outcome = Outcome(stage, log=logs / (stage.name.replace(" ", "-").replace("+", "p") + ".log"))
+    if stage.junit is not None:
+        stage.junit.unlink(missing_ok=True)
+    started = time.monotonic()
+    try:
+        with outcome.log.open("wb") as log:
+            process = subprocess.Popen(
+                stage.command, cwd=root, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+            )
+            try:
+                code = process.wait(stage.limit)
+            except BaseException as error:
+                os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
+                if not isinstance(error, subprocess.TimeoutExpired):
+                    raise
+                code, outcome.reason = -1, f"no end after {stage.limit:.0f} s"
+    except FileNotFoundError as error:
+        code, outcome.reason = -1, f"{error.filename}: not found (its package belongs in packages.txt)"
+    outcome.seconds = time.monotonic() - started
+    if stage.junit is not None and stage.junit.exists():
+        outcome.passed, outcome.failed, outcome.skipped = count_junit(stage.junit)
+        if outcome.passed + outcome.failed == 0:
+            outcome.failed, outcome.reason = 1, outcome.reason or "no test ran"
+    else:
+        outcome.passed = int(code == 0)
+    if code != 0 and outcome.failed == 0:
+        outcome.failed, outcome.reason = 1, outcome.reason or f"exit code {code}"
+    return outcome
+
+
+def report(outcome: Outcome) -> None:
+    """One line a stage; the output of a failed one in full (its end, when it is very long)."""
+    mark = "ok    " if outcome.ok else "FAILED"
+    counts = f"{outcome.passed} passed, {outcome.failed} failed, {outcome.skipped} skipped"
+    print(f"{mark} {outcome.stage.name:<16} {outcome.seconds:6.1f} s  {counts} {outcome.reason}", flush=True)
+    if not outcome.ok and outcome.log.exists():
+        text = outcome.log.read_text(errors="replace")
+        print(text[-20000:], flush=True)
+        print(f"       (all of it: {outcome.log})", flush=True)
+
+
+def run_all(root: Path, only: Sequence[str]) -> int:
+    """Runs the stages whose names are in `only` (all when empty); 0 when every test passed."""
+    outcomes: list[Outcome] = []
+    lock = threading.Lock()
+
+    def lane(items: list[Stage]) -> None:
+        for stage in items:
+            if only and stage.name not in only:
+                continue
+            outcome = run_stage(stage, root)
+            with lock:
+                report(outcome)
+                outcomes.append(outcome)
+
+    checks, units, system = stages(root)
+    threads = [threading.Thread(target=lane, args=(items,)) for items in (checks, units)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    lane(system)
+    passed = sum(outcome.passed for outcome in outcomes)
+    failed = sum(outcome.failed for outcome in outcomes)
+    skipped = sum(outcome.skipped for outcome in outcomes)
+    print(f"{passed} passed, {failed} failed, {skipped} skipped", flush=True)
+    return 0 if failed == 0 and passed > 0 else 1
+
+
+if __name__ == "__main__":
+    sys.exit(run_all(Path(__file__).resolve().parent.parent, sys.argv[1:]))

@@ -1,0 +1,94 @@
+# SPDX-License-Identifier: Apache-2.0
+"""clang-tidy over every translation unit of the host build, remembered by content.
+
+A unit that was clean is not looked at again until it, a header it includes, the checks or the tool's version change:
+the key is the hash of all of them. Only the verdict "clean" is remembered.
+"""
+
+from __future__ import annotations
+
+import concurrent.futures
+import hashlib
+import json
+import os
+import shlex
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Unit:
+    """One entry of compile_commands.json that belongs to the repository."""
+
+    source: Path
+    command: tuple[str, ...]
+    directory: Path
+
+
+def units(root: Path, database: Path) -> list[Unit]:
+    """The repository's own translation units, each source once."""
+    found: dict[Path, Unit] = {}
+    for entry in json.loads(database.read_text()):
+        source = Path(entry["directory"], entry["file"]).resolve()
+        if source.is_relative_to(root) and not source.is_relative_to(root / "build") and source.suffix == ".cpp":
+            found.setdefault(source, Unit(source, tuple(shlex.split(entry["command"])), Path(entry["directory"])))
+    return sorted(found.values(), key=lambda unit: unit.source)
+
+
+def key(unit: Unit, root: Path, version: str) -> str:
+    """Hash of the unit's command, the checks, the tool, and every file of the repository that the unit includes."""
+    listing = subprocess.run(
+        [*unit.command, "-MM", "-MF", "-"], cwd=unit.directory, capture_output=True, text=True, check=False
+    ).stdout
+    digest = hashlib.sha256(version.encode())
+    digest.update((root / ".clang-tidy").read_bytes())
+    digest.update(" ".join(unit.command).replace(str(root), "").encode())
+    names = listing.replace("\\\n", " ").split()[1:]
+    for name in sorted({Path(unit.directory, name).resolve() for name in names} | {unit.source}):
+        if name.is_relative_to(root) and name.is_file():
+            digest.update(name.read_bytes())
+    return digest.hexdigest()
+
+
+def cache_directory() -> Path:
+    base = os.environ.get("HIL_CACHE") or Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "hil"
+    directory = Path(base) / "tidy"
+    directory.mkdir(parents=True, exist_ok=True)
+    return directory
+
+
+def check(unit: Unit, root: Path, database: Path, version: str, cache: Path) -> tuple[Unit, bool, str]:
+    stamp = cache / key(unit, root, version)
+    if stamp.exists():
+        return unit, True, ""
+    run = subprocess.run(
+        ["clang-tidy", "--quiet", "-p", str(database.parent), str(unit.source)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if run.returncode == 0:
+        stamp.touch()
+    return unit, run.returncode == 0, run.stdout + (run.stderr if run.returncode else "")
+
+
+def main() -> int:
+    root = Path(__file__).resolve().parent.parent
+    database = root / "build" / "host" / "compile_commands.json"
+    version = subprocess.run(["clang-tidy", "--version"], capture_output=True, text=True, check=True).stdout
+    cache = cache_directory()
+    found = units(root, database)
+    bad = 0
+    with concurrent.futures.ThreadPoolExecutor(os.cpu_count() or 2) as pool:
+        for unit, clean, output in pool.map(lambda u: check(u, root, database, version, cache), found):
+            if not clean:
+                bad += 1
+                print(f"== {unit.source.relative_to(root)}\n{output}")
+    print(f"{len(found)} translation units, {bad} with findings")
+    return 1 if bad or not found else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
