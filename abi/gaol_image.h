@@ -7,7 +7,14 @@
  * online CPU enter EL2 at `physical base + entry_offset` with HVC_SOFT_RESTART while interrupts are off. x0 carries the
  * physical address of this header, x1 the logical CPU number.
  * The image runs from its physical address; EL2's MMU is off at entry. Each CPU comes back to EL1 behind its HVC with the
- * result in x0: 0 or a negative errno, the same on every CPU.
+ * result in x0: 0 or a negative errno, the same on every CPU. x0..x17 may be changed, all else is kept.
+ *
+ * Disabling: every online CPU of the root cell calls JH_HC_DISABLE at the same time with interrupts off. Each comes back
+ * behind its HVC at EL1 with 0 and Linux's own stub at EL2 again, or all of them with the same negative errno and gaol
+ * running on. Other cells are destroyed before.
+ *
+ * Creating a cell: the loader has chosen the id (1 and up) and stored it in jh_cell.id; the CPUs are offline (PSCI CPU_OFF)
+ * when the hypercall comes. A result below 0 is an errno.
  */
 #ifndef ABI_GAOL_IMAGE_H
 #define ABI_GAOL_IMAGE_H
@@ -32,7 +39,12 @@ struct gaol_image {
     uint32_t online_cpus;
     uint32_t possible_cpus;
     uint64_t mpidr[GAOL_MAX_CPUS]; /* affinity of each logical CPU; ~0 where there is none */
-    uint64_t console_ring_offset;  /* image: where the virtual console's struct gaol_console is */
+    /*
+     * image: where the virtual console's struct gaol_console is, page aligned; 0: the image has none. Its pages hold
+     * nothing else, and are mapped to the root cell at stage 2, read-only, when the system config has
+     * JH_SYS_VIRTUAL_CONSOLE.
+     */
+    uint64_t console_ring_offset;
 };
 
 /* The virtual console that the root cell may read: a ring that gaol alone writes. */
