@@ -11,7 +11,7 @@ import stat
 
 
 class CpioArchive:
-    """Collects files, directories, links and device nodes; `bytes()` is the archive. Paths have no leading slash."""
+    """Collects files, directories, links and device nodes; `content()` is the archive. Paths have no leading slash."""
 
     def __init__(self) -> None:
         self._chunks: list[bytes] = []
@@ -40,7 +40,7 @@ class CpioArchive:
         self._parents(path)
         self._entry(path, stat.S_IFCHR | mode, b"", (major, minor))
 
-    def bytes(self) -> bytes:
+    def content(self) -> bytes:
         """The archive with its trailer, padded to a multiple of 512 bytes."""
         content = b"".join(self._chunks) + self._record("TRAILER!!!", 0, b"", (0, 0), 0)
         return content + bytes(-len(content) % 512)

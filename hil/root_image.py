@@ -162,7 +162,7 @@ def _archive(packages: RootPackages, contents: dict[str, bytes], members: dict[s
     archive.file("lib/modules/modules.dep", _modules_dep(contents))
     for name in sorted(members):
         archive.file(name, contents[name], members[name].mode)
-    return archive.bytes()
+    return archive.content()
 
 
 def _sha256(content: bytes) -> str:

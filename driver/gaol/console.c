@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* The virtual console: a ring that the hypervisor writes and the root cell may read when the system config says so. */
+#include <linux/delay.h>
+#include <linux/fs.h>
+#include <linux/minmax.h>
+#include <linux/sched/signal.h>
+#include <linux/uaccess.h>
+
+#include "gaol.h"
+
+#define FOLLOW_PAUSE_MS 50
+#define CHUNK 512
+
+/* 0: it can be read. Call under gaol_lock, like all of this file's functions but gaol_console_read. */
+int gaol_console_state(void)
+{
+	if (!gaol.enabled)
+		return -ENODEV;
+	if (!gaol.console_permitted)
+		return -EPERM;
+	return gaol.console ? 0 : -ENODEV;
+}
+
+/* Position of the oldest character that the ring still has. */
+u64 gaol_console_oldest(void)
+{
+	u64 written = READ_ONCE(gaol.console->written);
+
+	return written > GAOL_CONSOLE_RING_SIZE ? written - GAOL_CONSOLE_RING_SIZE : 0;
+}
+
+/*
+ * Copies from *position on and moves it. *lost counts what was overwritten before it could be read: the writer does not
+ * wait, so the copy is checked against its position afterwards.
+ */
+size_t gaol_console_copy(char *buffer, size_t size, u64 *position, u64 *lost)
+{
+	u64 written, oldest = gaol_console_oldest();
+	size_t count, index;
+
+	*lost = 0;
+	if (*position < oldest) {
+		*lost = oldest - *position;
+		*position = oldest;
+	}
+	written = smp_load_acquire(&gaol.console->written);
+	count = min_t(u64, size, written - *position);
+	for (index = 0; index < count; index++)
+		buffer[index] = READ_ONCE(gaol.console->ring[(*position + index) % GAOL_CONSOLE_RING_SIZE]);
+	smp_rmb();
+	oldest = gaol_console_oldest();
+	if (oldest > *position) {
+		u64 torn = min_t(u64, oldest - *position, count);
+
+		*lost += torn;
+		memmove(buffer, buffer + torn, count - torn);
+		*position += torn;
+		count -= torn;
+	}
+	*position += count;
+	return count;
+}
+
+static ssize_t read_some(char __user *buffer, size_t size, loff_t *offset)
+{
+	u64 position, lost;
+	char chunk[CHUNK];
+	size_t count;
+	int error;
+
+	mutex_lock(&gaol_lock);
+	error = gaol_console_state();
+	if (error) {
+		mutex_unlock(&gaol_lock);
+		return error == -ENODEV && *offset ? 0 : error; /* closed while somebody reads: the end */
+	}
+	position = *offset ? *offset : gaol_console_oldest();
+	count = gaol_console_copy(chunk, min_t(size_t, size, sizeof(chunk)), &position, &lost);
+	mutex_unlock(&gaol_lock);
+	if (lost)
+		pr_warn_ratelimited("virtual console: %llu characters were lost, the reader was too slow\n", lost);
+	if (!count)
+		return -EAGAIN;
+	if (copy_to_user(buffer, chunk, count))
+		return -EFAULT;
+	*offset = position;
+	return count;
+}
+
+/* /dev/jailhouse: waits for the next characters, unless O_NONBLOCK; 0 once the hypervisor is gone. */
+ssize_t gaol_console_read(struct file *file, char __user *buffer, size_t size, loff_t *offset)
+{
+	ssize_t count;
+
+	while (size) {
+		count = read_some(buffer, size, offset);
+		if (count != -EAGAIN || file->f_flags & O_NONBLOCK)
+			return count;
+		if (msleep_interruptible(FOLLOW_PAUSE_MS) || signal_pending(current))
+			return -ERESTARTSYS;
+	}
+	return 0;
+}
