@@ -530,7 +530,10 @@ class EventLog:
 
 
 def read_events(path: Path) -> EventLog:
-    """events.jsonl; lines that cannot be read are reported in `damage`, the rest is kept. OSError when unreadable."""
+    """events.jsonl; lines that cannot be read are reported in `damage`, the rest is kept. A file that was never begun
+    is a log without events. OSError when it is there and cannot be read."""
+    if not path.exists():
+        return EventLog(damage=[f"{path.name} was never written"])
     return parse_events(path.read_text(encoding="utf-8", errors="surrogateescape").split("\n"))
 
 

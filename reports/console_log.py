@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The console's bytes as lines that are safe to show: dated, attributed to a writer, control characters made visible.
+
+Several writers share one console and splice each other. A line is attributed only where its own text proves its writer
+(a kernel time stamp, a text that the hypervisor alone prints, an agent's frame); everything else stays unattributed.
+"""
+
+from __future__ import annotations
+
+import bisect
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from hil.records import ConsoleTime
+
+# CSI, OSC (with either end) and two-byte escape sequences, as ECMA-48 defines them.
+_ESCAPE = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[ -/]*[0-Z\\^-~])")
+_CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f]")
+# Marks that reorder text or take no room could make a line read as something else than what was printed.
+_INVISIBLE = re.compile(r"[\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\ud800-\udfff\ufffe\uffff]")
+
+_KERNEL = re.compile(r"^\[ *\d+\.\d{6}\]")
+_AGENT = re.compile(r"hil-(?:agent|record)\b")
+_HYPERVISOR = re.compile(
+    r"^(?:Initializing (?:Jailhouse|gaol)|Initializing processors|Code location: |Page pool usage |"
+    r"Adding virtual PCI device |Created cell |Cell \"|Closing cell |Activating hypervisor|Shared memory connection |"
+    r"Unhandled (?:data|instruction|HYP|hvc|trap)|FATAL: |Parking CPU |Stopping CPU |Cell state before exception|"
+    r"Physical address: |Syndrome info: |Hypervisor stack: |Ignoring NMI)"
+)
+
+
+@dataclass(frozen=True)
+class ConsoleLine:
+    """One line. `seconds`: when its first byte arrived, None when unknown. `writer`: see the module's words."""
+
+    seconds: float | None
+    writer: str
+    text: str
+
+
+def printable(text: str) -> str:
+    """`text` without escape sequences, with every other control character as its Unicode picture (ESC: ␛)."""
+    text = _ESCAPE.sub("", text)
+    text = _CONTROL.sub(lambda m: _picture(ord(m.group())), text)
+    return _INVISIBLE.sub("\ufffd", text)
+
+
+def _picture(code: int) -> str:
+    if code == 0x7F:
+        return "\u2421"
+    return chr(0x2400 + code) if code < 0x20 else "\ufffd"
+
+
+def writer_of(text: str) -> str:
+    if _AGENT.search(text):
+        return "agent"
+    if _KERNEL.match(text):
+        return "kernel"
+    if _HYPERVISOR.match(text):
+        return "hypervisor"
+    return ""
+
+
+def console_lines(raw: bytes, times: Sequence[ConsoleTime] = (), tail: int | None = None) -> list[ConsoleLine]:
+    """The lines of console.raw, or the last `tail` of them that are not empty."""
+    offsets = [time.offset for time in times]
+    lines: list[ConsoleLine] = []
+    offset = 0
+    for piece in raw.split(b"\n"):
+        text = printable(piece.strip(b"\r").decode("utf-8", "replace"))
+        if text.strip():
+            lines.append(ConsoleLine(_when(offset, offsets, times), writer_of(text), text))
+        offset += len(piece) + 1
+    return lines if tail is None else lines[-tail:]
+
+
+def _when(offset: int, offsets: Sequence[int], times: Sequence[ConsoleTime]) -> float | None:
+    index = bisect.bisect_right(offsets, offset) - 1
+    return times[index].seconds if index >= 0 else None

@@ -1,0 +1,237 @@
+# SPDX-License-Identifier: Apache-2.0
+"""report.html: one file that needs nothing else, neither a network nor a server.
+
+Style, script and dygraphs are inlined; a content security policy forbids the page every request and every script but
+those whose hash it names, so that text from a console could not act even if an escape were missed.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import jinja2
+from markupsafe import Markup
+
+from hil.records import STATISTICS, Record, StepEvent, Verdict
+from reports.charts import series_data
+from reports.console_log import ConsoleLine, console_lines, printable
+from reports.run import Run
+from reports.trap_text import facts, headline, known, plain, registers
+from reports.units import common_unit, duration, frequency, percent_name, seconds, utc
+
+DYGRAPHS = Path("/usr/share/javascript/dygraphs")
+CONSOLE_TAIL = 400
+_TEMPLATES = Path(__file__).parent / "templates"
+
+VERDICT_WORDS = {
+    Verdict.PASS: "pass",
+    Verdict.FAIL: "fail",
+    Verdict.TRAP: "trap",
+    Verdict.INFRASTRUCTURE_ERROR: "infrastructure error",
+}
+
+
+class ReportError(RuntimeError):
+    """A part that the page is made of cannot be read."""
+
+
+def page(run: Run) -> str:
+    """The page's text."""
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(_TEMPLATES),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["safe_text"] = plain
+    scripts = [_dygraphs("dygraph.min.js"), _text(_TEMPLATES / "report.js")]
+    return environment.get_template("report.html.j2").render(
+        run=run,
+        manifest=run.manifest,
+        verdict=run.verdict,
+        verdict_word=VERDICT_WORDS[run.verdict.verdict],
+        summary=_summary(run),
+        conditions=_conditions(run),
+        table=_table(run.records),
+        series=[_series(record) for record in run.records],
+        lifecycle=_lifecycle(run),
+        traps=[_trap(event.trap) for event in run.log.traps()],
+        notes=[printable(note.text) for note in run.log.notes()],
+        console=_console(run),
+        scripts=[Markup(script) for script in scripts],
+        style=Markup(_dygraphs("dygraph.min.css") + _text(_TEMPLATES / "report.css")),
+        policy=_policy(scripts),
+        data=_script_data({"series": [series_data(record) for record in run.records]}),
+    )
+
+
+# --- Parts ----------------------------------------------------------------------------------------------------------
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise ReportError(f"report.html: cannot read {path}: {error.strerror}") from error
+
+
+def _dygraphs(name: str) -> str:
+    """dygraphs as Debian ships it, without the reference to its source map: the page must not ask for another file."""
+    if not (DYGRAPHS / name).exists():
+        raise ReportError(f"report.html: {DYGRAPHS / name} is not there: apt install libjs-dygraphs")
+    lines = _text(DYGRAPHS / name).splitlines()
+    return "\n".join(line for line in lines if "sourceMappingURL" not in line) + "\n"
+
+
+def _policy(scripts: Sequence[str]) -> str:
+    hashes = (base64.b64encode(hashlib.sha256(script.encode()).digest()).decode() for script in scripts)
+    allowed = " ".join(f"'sha256-{value}'" for value in hashes)
+    return f"default-src 'none'; style-src 'unsafe-inline'; img-src data:; script-src {allowed}"
+
+
+def _script_data(value: Any) -> Markup:
+    """JSON inside a script element: with every < escaped nothing in it can end the element."""
+    return Markup(json.dumps(value, separators=(",", ":")).replace("<", "\\u003c"))
+
+
+# --- View -----------------------------------------------------------------------------------------------------------
+
+
+def _summary(run: Run) -> str:
+    """The main result in a sentence, empty when there is none."""
+    if not run.records:
+        return ""
+    record = run.records[0]
+    p50, p99, top = (duration(record.statistic_ns(name)) for name in ("p50", "p99", "max"))
+    rate = f", {_count(round(record.count / record.seconds))} a second" if record.duration > 0 else ""
+    return f"{printable(record.series)}: p50 {p50}, p99 {p99}, max {top} over {_count(record.count)} samples{rate}"
+
+
+def _count(value: int) -> str:
+    return f"{value:,}".replace(",", "\u202f")
+
+
+def _conditions(run: Run) -> list[tuple[str, str]]:
+    manifest = run.manifest
+    clocks = {
+        f"{record.clock.name} at {frequency(record.clock.hz)}, {duration(record.tick_ns)} a tick"
+        for record in run.records
+    }
+    modes = {", ".join(f"{side}: {mode}" for side, mode in record.mode.items()) for record in run.records}
+    values = [
+        ("Machine", manifest.machine + (" (emulated)" if manifest.emulated else "")),
+        ("Hypervisor", f"{manifest.hypervisor} {manifest.hypervisor_version}"),
+        ("Root cell's kernel", manifest.kernel),
+        ("Clock", "; ".join(sorted(clocks))),
+        ("Contention", manifest.contention),
+        ("Waiting by", "; ".join(sorted(mode for mode in modes if mode))),
+        ("Started", _date(manifest.started)),
+        ("Took", seconds(run.seconds)),
+    ]
+    return [(name, printable(value.strip())) for name, value in values if value.strip()]
+
+
+def _date(started: str) -> str:
+    time = utc(started)
+    return f"{time:%Y-%m-%d %H:%M:%S} UTC" if time else started
+
+
+def _table(records: Sequence[Record]) -> dict[str, Any]:
+    unit = common_unit(record.statistic_ns("p50") for record in records)
+    rows = [
+        {
+            "name": printable(record.series),
+            "anchor": _anchor(record),
+            "count": _count(record.count),
+            "lost": record.lost,
+            "values": [unit.text(record.statistic_ns(name)) for name in STATISTICS],
+        }
+        for record in records
+    ]
+    return {"unit": unit.name, "columns": [percent_name(name) for name in STATISTICS], "rows": rows}
+
+
+def _anchor(record: Record) -> str:
+    return "series-" + "".join(char if char.isalnum() and char.isascii() else "-" for char in record.series)
+
+
+def _series(record: Record) -> dict[str, Any]:
+    return {
+        "name": printable(record.series),
+        "anchor": _anchor(record),
+        "from": printable(record.from_event),
+        "to": printable(record.to_event),
+        "clock": printable(record.clock.name),
+        "tick": duration(record.tick_ns),
+        "mode": [(printable(side), printable(mode)) for side, mode in record.mode.items()],
+        "count": _count(record.count),
+        "warmup": _count(record.warmup),
+        "lost": record.lost,
+        "seconds": seconds(record.seconds),
+        "histogram": bool(record.histogram),
+        "timeline": bool(record.timeline),
+        "outliers": len(record.outliers),
+        "worst": _worst(record),
+    }
+
+
+def _worst(record: Record) -> list[tuple[str, str]]:
+    """The five slowest of the listed outliers: (when, how long)."""
+    worst = sorted(record.outliers, key=lambda outlier: -outlier.value)[:5]
+    return [(seconds(o.t / record.clock.hz), duration(record.ns(o.value))) for o in worst]
+
+
+@dataclass(frozen=True)
+class StepBar:
+    """A step on the run's time axis; `start` and `width` in percent of the axis."""
+
+    state: str
+    name: str
+    detail: str
+    failed: bool
+    time: str
+    start: float
+    width: float
+
+
+def _lifecycle(run: Run) -> dict[str, Any]:
+    steps = run.log.steps()
+    end = max([run.seconds, *(step.t for step in steps)], default=0.0) or 1.0
+    states = run.log.states()
+    waiting = printable(states[-1].waiting_for) if states and run.verdict.verdict is not Verdict.PASS else ""
+    return {"bars": [_bar(step, end) for step in steps], "total": seconds(end), "waiting": waiting}
+
+
+def _bar(step: StepEvent, end: float) -> StepBar:
+    start = max(step.t - step.seconds, 0.0)
+    return StepBar(
+        state=printable(step.state),
+        name=printable(step.name),
+        detail=plain(step.detail),
+        failed=step.failed,
+        time=seconds(step.seconds),
+        start=round(100 * start / end, 3),
+        width=round(100 * min(step.seconds, end - start) / end, 3),
+    )
+
+
+def _trap(trap: Any) -> dict[str, Any]:
+    return {
+        "headline": headline(trap),
+        "cause": known(trap, "cause"),
+        "fix": known(trap, "fix"),
+        "facts": facts(trap),
+        "registers": registers(trap),
+    }
+
+
+def _console(run: Run) -> dict[str, Any]:
+    lines: list[ConsoleLine] = console_lines(run.console, run.console_times)
+    return {"total": len(lines), "bytes": _count(len(run.console)), "lines": lines[-CONSOLE_TAIL:]}
