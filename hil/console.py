@@ -1,0 +1,25 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the runner needs of a console, and the one it gets from the C++ library."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+
+class Console(Protocol):
+    """The owner of a port. It logs every byte with its time; what it hands out is for dialogue and judgement."""
+
+    def write(self, data: bytes) -> None:
+        """Sends bytes to the machine."""
+
+    def read(self, seconds: float) -> bytes:
+        """The next bytes that are no agent frames; empty when none came in time. ConsoleLost at the end."""
+
+    def take_traps(self, final: bool = False) -> list[dict[str, Any]]:
+        """Traps decoded since the last call, as `hil explain --json` prints them. `final`: no more bytes will come."""
+
+    def silent_for(self) -> float:
+        """Seconds since the last byte of any kind."""
+
+    def close(self) -> None:
+        """Lets go of the port. The log is whole."""

@@ -1,0 +1,73 @@
+# SPDX-License-Identifier: Apache-2.0
+"""pexpect on our console: for boot loaders, logins and shells, where somebody expects a person to read and type."""
+
+from __future__ import annotations
+
+import secrets
+
+import pexpect
+from pexpect.spawnbase import SpawnBase
+
+from hil.limits import Deadline
+from hil.watch import Watch
+
+SLICE = 0.1
+
+
+class Dialogue(SpawnBase):  # type: ignore[misc]  # pexpect has no types
+    """expect() over the watch: what ends a wait (trap, panic, dead machine) comes out of it as its exception."""
+
+    def __init__(self, watch: Watch) -> None:
+        super().__init__(timeout=SLICE, maxread=65536, searchwindowsize=4096, encoding="utf-8")
+        self._watch = watch
+
+    def read_nonblocking(self, size: int = 1, timeout: float | None = None) -> str:
+        """pexpect's way to read: TIMEOUT when nothing came."""
+        text = self._watch.text(SLICE if timeout is None else max(0.0, timeout))
+        if not text:
+            raise pexpect.TIMEOUT("nothing came")
+        return text
+
+    def send(self, text: str) -> None:
+        """Types `text` as it is."""
+        self._watch.console.write(text.encode())
+
+    def isalive(self) -> bool:
+        """Asked by pexpect only."""
+        return True
+
+    def wait_for(self, pattern: str, deadline: Deadline) -> str:
+        """What came before `pattern` (a regular expression). TimeLimit when it does not come."""
+        self.came(pattern, deadline, float("inf"))
+        return str(self.before)
+
+    def came(self, pattern: str, deadline: Deadline, seconds: float) -> bool:
+        """Whether `pattern` came within `seconds`. TimeLimit when the deadline passes before."""
+        end = deadline.elapsed + seconds
+        while deadline.elapsed < end:
+            try:
+                self.expect(pattern, timeout=SLICE)
+                return True
+            except pexpect.TIMEOUT:
+                deadline.check(self._watch.hint)
+        return False
+
+    def group(self, number: int = 1) -> str:
+        """A group of the last pattern."""
+        return str(self.match.group(number))
+
+    def synchronise(self, deadline: Deadline, again: float = 0.5) -> None:
+        """Makes sure that a shell reads what is typed: asks it for a random marker until it comes.
+
+        The marker is typed in two quoted halves, so that its echo cannot match; a second, new marker then proves that
+        nothing of the earlier askings is still under way.
+        """
+        self._ask(deadline, again)
+        self._ask(deadline, again=float("inf"))
+
+    def _ask(self, deadline: Deadline, again: float) -> None:
+        left, right = secrets.token_hex(4), secrets.token_hex(4)
+        while True:
+            self.send(f"\necho '{left}''{right}'\n")
+            if self.came(left + right, deadline, again):
+                return

@@ -1,0 +1,72 @@
+# SPDX-License-Identifier: Apache-2.0
+"""events.jsonl: what happened in a run, a JSON object a line, each on disk before the next thing happens."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from hil.run_directory import writing
+from hil.verdict import Verdict
+
+Event = dict[str, Any]
+Observer = Callable[[Event], None]
+
+
+class EventLog:
+    """Appends events and tells observers (progress line, --json-events, the live view) of each.
+
+    `t` is in seconds since the log was made, on the monotonic clock.
+    """
+
+    def __init__(self, path: Path, now: Callable[[], float] = time.monotonic) -> None:
+        self.path = path
+        self._now = now
+        self.start = now()
+        self._observers: list[Observer] = []
+        with writing(path):
+            self._file = path.open("a", encoding="utf-8", buffering=1)
+
+    def observe(self, observer: Observer) -> None:
+        """Adds an observer. What it is told must not be changed."""
+        self._observers.append(observer)
+
+    def emit(self, event: str, **fields: Any) -> None:
+        """Writes one event. InfrastructureError when the disk refuses it."""
+        line: Event = {"t": round(self._now() - self.start, 6), "event": event, **fields}
+        for observer in self._observers:
+            observer(line)
+        with writing(self.path):
+            self._file.write(json.dumps(line, ensure_ascii=True) + "\n")
+
+    def state(self, state: str, limit: float, waiting_for: str) -> None:
+        """The session is in a new state, or waits for something else in it. `limit` in seconds, as stretched."""
+        self.emit("state", state=state, limit=round(limit, 1), waiting_for=waiting_for)
+
+    def step(self, state: str, name: str, seconds: float, outcome: str, detail: str = "") -> None:
+        """A timed step ended. `outcome` is `ok` or `failed`."""
+        self.emit("step", state=state, name=name, seconds=round(seconds, 6), outcome=outcome, detail=detail)
+
+    def record(self, record: dict[str, Any]) -> None:
+        """A probe's record whose checksum was right."""
+        self.emit("record", record=record)
+
+    def trap(self, trap: dict[str, Any]) -> None:
+        """A decoded trap."""
+        self.emit("trap", trap=trap)
+
+    def note(self, text: str) -> None:
+        """Something worth knowing that is no step."""
+        self.emit("note", text=text)
+
+    def verdict(self, verdict: Verdict) -> None:
+        """The run's end."""
+        self.emit("verdict", **verdict.event())
+
+    def close(self) -> None:
+        """No more events."""
+        with writing(self.path):
+            self._file.close()

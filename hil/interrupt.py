@@ -1,0 +1,45 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Ctrl-C and its kin: the first asks for an orderly stop, the second ends everything at once."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Callable
+from types import FrameType, TracebackType
+from typing import Any
+
+from hil.verdict import EXIT_INTERRUPTED
+
+SIGNALS = {signal.SIGINT: "Ctrl-C", signal.SIGTERM: "SIGTERM", signal.SIGHUP: "SIGHUP (the terminal closed)"}
+
+
+class Interrupts:
+    """A context in which the signals raise KeyboardInterrupt once. `last_resort` switches the machine off."""
+
+    def __init__(self) -> None:
+        self.what = ""
+        self.last_resort: Callable[[], None] = lambda: None
+        self._before: dict[signal.Signals, Any] = {}
+
+    def _handle(self, number: int, frame: FrameType | None) -> None:
+        if self.what:
+            try:
+                self.last_resort()
+            finally:
+                sys.stderr.write("hil: stopped at once; the run directory is marked as unfinished\n")
+                os._exit(EXIT_INTERRUPTED)
+        self.what = SIGNALS[signal.Signals(number)]
+        raise KeyboardInterrupt(self.what)
+
+    def __enter__(self) -> Interrupts:
+        for number in SIGNALS:
+            self._before[number] = signal.signal(number, self._handle)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)

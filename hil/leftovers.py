@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What killed controllers left behind: their processes are ended (only those), their run directories marked."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+from hil import places
+from hil.run_directory import RUNNING, UNFINISHED, Holdings
+from hil.verdict import Outcome, Verdict
+
+
+def clean(base: Path | None = None) -> list[str]:
+    """Looks through the run directories for runs whose controller is gone. Returns a sentence for each one found."""
+    base = base or places.runs()
+    found = []
+    for mark in sorted(base.glob(f"*/{RUNNING}")):
+        try:
+            holdings = Holdings.from_json(mark.read_text())
+        except (OSError, ValueError, KeyError, TypeError):
+            continue  # being written by its run right now, or damaged: nothing safe to do
+        if not holdings.controller.alive():
+            found.append(_let_go(mark, holdings))
+    return found
+
+
+def _let_go(mark: Path, holdings: Holdings) -> str:
+    ended = []
+    for process in holdings.processes:
+        if process.alive() and process.end():
+            ended.append(str(process.pid))
+    scratch = Path(holdings.scratch)
+    if scratch.name.startswith("hil-") and scratch.parent == Path(tempfile.gettempdir()):
+        shutil.rmtree(scratch, ignore_errors=True)
+    reason = f"the controller (pid {holdings.controller.pid}) ended without a verdict{_last_state(mark.parent)}"
+    try:
+        _close_events(mark.parent, reason)
+        os.replace(mark, mark.with_name(UNFINISHED))
+    except OSError:
+        pass  # read-only by now: its mark stays, which is true as well
+    what = f"; ended what it had left: pid {', '.join(ended)}" if ended else ""
+    return f"{mark.parent.name}: {reason}{what}"
+
+
+def _last_state(run: Path) -> str:
+    state = None
+    for event in _events(run):
+        if event.get("event") == "state":
+            state = event.get("state")
+    return f", last in state '{state}'" if state else ""
+
+
+def _events(run: Path) -> list[dict[str, object]]:
+    events = []
+    try:
+        lines = (run / "events.jsonl").read_text(errors="replace").splitlines()
+    except OSError:
+        return []
+    for line in lines:
+        try:
+            event = json.loads(line)
+        except ValueError:
+            continue  # the last line of a killed run may be cut short
+        if isinstance(event, dict):
+            events.append(event)
+    return events
+
+
+def _close_events(run: Path, reason: str) -> None:
+    """Appends the verdict that the run could not give itself, behind a line that may be cut short."""
+    events = _events(run)
+    if not (run / "events.jsonl").exists() or any(e.get("event") == "verdict" for e in events):
+        return
+    last = events[-1].get("t", 0) if events else 0
+    verdict = Verdict.of(Outcome.INFRASTRUCTURE_ERROR, reason)
+    raw = (run / "events.jsonl").read_bytes()
+    with (run / "events.jsonl").open("a") as file:
+        if raw and not raw.endswith(b"\n"):
+            file.write("\n")
+        file.write(json.dumps({"t": last, "event": "verdict", **verdict.event()}) + "\n")

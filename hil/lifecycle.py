@@ -1,0 +1,226 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The transitions of a session: what takes a machine from off to disabled, and what each state leaves behind."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Protocol
+
+from hil.causes import likely_cause
+from hil.console import Console
+from hil.errors import AgentLost, CommandFailed, Failed, InfrastructureError, Trapped
+from hil.event_log import EventLog
+from hil.limits import Deadline
+from hil.plain_shell import PlainShell
+from hil.power import Power
+from hil.records import Record, scan_records
+from hil.root_cell import RootCell
+from hil.session import Session, State
+from hil.shell import Answer, RootShell
+from hil.target import CellUse
+from hil.uio_walk import VirtualPci
+from hil.verdict import one_line
+from hil.watch import Watch
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a run does once the hypervisor is enabled. Command lines are complete; `program` is empty when none runs."""
+
+    root_config: str
+    root_cell: str
+    cells: Sequence[CellUse] = ()
+    program: str = ""
+    series: Sequence[str] = ()
+    uio: VirtualPci | None = None
+    shell: str = "auto"
+    """`agent`, `plain`, or `auto`: the agent when the image has it."""
+
+
+class OpenConsole(Protocol):
+    """Connects to the machine's console."""
+
+    def __call__(self) -> Console:
+        ...
+
+
+class StartAgent(Protocol):
+    """Starts the agent in the root cell by typing into the shell, and gives back the RootShell that speaks with it."""
+
+    def __call__(self, watch: Watch, deadline: Deadline) -> RootShell:
+        ...
+
+
+@dataclass
+class Lifecycle:
+    """Carries out a plan. What a transition makes (watch, root cell, records) is here for the next ones."""
+
+    plan: Plan
+    power: Power
+    open_console: OpenConsole
+    start_agent: StartAgent
+    events: EventLog
+    records: list[Record] = field(default_factory=list)
+    listeners: list[Callable[[str], None]] = field(default_factory=list)
+    answer: Answer | None = None
+    _watch: Watch | None = None
+    _root: RootCell | None = None
+
+    @property
+    def watch(self) -> Watch:
+        """The watch on the console; there from state `boot` on."""
+        assert self._watch is not None, "no console before state 'boot'"
+        return self._watch
+
+    @property
+    def watching(self) -> bool:
+        """Whether there is a console to watch."""
+        return self._watch is not None
+
+    @property
+    def root(self) -> RootCell:
+        """The root cell's commands; there from state `agent` on."""
+        assert self._root is not None, "no root cell before state 'agent'"
+        return self._root
+
+    def transitions(self) -> dict[State, Callable[[Session], None]]:
+        """For Session."""
+        return {
+            State.BOOT: self.boot,
+            State.LOGIN: self.login,
+            State.SHELL: self.shell,
+            State.AGENT: self.agent,
+            State.ENABLED: self.enabled,
+            State.CREATED: self.created,
+            State.LOADED: self.loaded,
+            State.RUNNING: self.running,
+            State.COLLECTED: self.collected,
+            State.DESTROYED: self.destroyed,
+            State.DISABLED: self.disabled,
+        }
+
+    def boot(self, session: Session) -> None:
+        """Power on, console connected, first text."""
+        with session.step("power on", "boot", "the machine's process and its console"):
+            self.power.on()
+            console = self.open_console()
+            self._watch = Watch(console, self.power, self._on_trap)
+            self._watch.listeners.extend(self.listeners)
+        with session.step("first console text", "boot") as deadline:
+            while not self.watch.text(0.1):
+                deadline.check(self.watch.hint)
+
+    def login(self, session: Session) -> None:
+        """Nothing to do where the image's init puts a shell on the console."""
+
+    def shell(self, session: Session) -> None:
+        """A shell reads what is typed."""
+        with session.step("shell answers", "shell", "a shell that echoes a random marker") as deadline:
+            plain = PlainShell(self.watch)
+            if self.plan.shell == "plain":
+                plain.prepare(deadline)
+            else:
+                plain.synchronise(deadline)
+        self._root = RootCell(session, plain)
+
+    def agent(self, session: Session) -> None:
+        """The best way to run commands: the agent, or the plain shell, chosen and shown."""
+        if self.plan.shell != "plain":
+            try:
+                with session.step("start hil-agent", "agent", "the agent's hello") as deadline:
+                    self._root = RootCell(session, self.start_agent(self.watch, deadline))
+            except AgentLost:
+                if self.plan.shell == "agent":
+                    raise
+                with session.step("fall back to the plain shell", "shell") as deadline:
+                    plain = PlainShell(self.watch)
+                    plain.prepare(deadline)
+                    self._root = RootCell(session, plain)
+        self.events.note(f"commands in the root cell go through: {self.root.shell.kind}")
+
+    def enabled(self, session: Session) -> None:
+        """The hypervisor has the machine; the root cell's ivshmem devices have their driver."""
+        self.root.enable(self.plan.root_config)
+        if self.plan.uio is not None:
+            self._load_driver(self.plan.uio)
+
+    def created(self, session: Session) -> None:
+        """All cells exist. The tool says yes to a config of another architecture too: so the cell is looked for."""
+        for cell in self.plan.cells:
+            self.root.create(cell)
+            if cell.name not in self.root.cell_states():
+                raise Failed(f"`jailhouse cell create` of {cell.config} ended well, but there is no cell '{cell.name}'")
+
+    def loaded(self, session: Session) -> None:
+        """All inmates are in their cells."""
+        for cell in self.plan.cells:
+            self.root.load(cell)
+
+    def running(self, session: Session) -> None:
+        """All cells run and the probe's program has come to its end."""
+        for cell in self.plan.cells:
+            self.root.start(cell)
+        if not self.plan.program:
+            return
+        try:
+            with session.step(f"run {self.plan.program.split()[0]}", "run", "the probe's records") as deadline:
+                self.answer = self.root.shell.run(self.plan.program, deadline)
+                if self.answer.code != 0:
+                    text = self.answer.text
+                    raise CommandFailed(self.plan.program, self.answer.code, text, likely_cause(text))
+        except CommandFailed as failure:
+            self._blame_cell(failure)
+            raise
+
+    def collected(self, session: Session) -> None:
+        """All records that the probe owes are there and undamaged."""
+        if self.answer is None:
+            return
+        with session.step("collect records", "collect"):
+            scan = scan_records(self.answer.out)
+            for error in scan.errors:
+                self.events.note(f"dropped a record: {error}")
+            for record in scan.records:
+                self.events.record(record.as_dict())
+                self.records.append(record)
+            missing = set(self.plan.series) - {record.series for record in scan.records}
+            if missing and scan.errors:
+                raise InfrastructureError(f"records arrived damaged: {scan.errors[0]}")
+            if missing:
+                raise Failed(f"the probe gave no record for {', '.join(sorted(missing))}")
+
+    def destroyed(self, session: Session) -> None:
+        """The cells are gone, their CPUs and memory are the root cell's again."""
+        for cell in self.plan.cells:
+            self.root.destroy(cell)
+
+    def disabled(self, session: Session) -> None:
+        """The machine is Linux's alone again."""
+        if self.plan.uio is not None:
+            self.root.run(["rmmod", "uio_ivshmem"], "driver", "rmmod uio_ivshmem")
+        self.root.disable()
+
+    def _load_driver(self, pci: VirtualPci) -> None:
+        self.root.script("modprobe uio", "driver", "modprobe uio")
+        shown = self.root.script("grep -ls 0x110a /sys/bus/pci/devices/*/vendor", "driver", "look for PCI", (0, 1, 2))
+        words = ["insmod", "/hil/uio_ivshmem.ko"]
+        if not shown.out.strip():
+            self.events.note("the kernel's PCI core shows no ivshmem device: the driver walks the virtual ECAM itself")
+            words += pci.module_parameters()
+        self.root.run(words, "driver", "insmod uio_ivshmem.ko")
+
+    def _blame_cell(self, failure: CommandFailed) -> None:
+        """A probe that fails while a cell is in state failed: the cell is what went wrong."""
+        for name, state in self.root.cell_states().items():
+            self.events.note(f"cell '{name}' is in state '{state}'")
+            if state.startswith("failed"):
+                raise Trapped(f"cell '{name}' failed without a trap on the console; {one_line(str(failure))}")
+
+    def _on_trap(self, trap: dict[str, Any]) -> None:
+        self.events.trap(trap)
+
+
+def complete(cell: CellUse, options: dict[str, Any]) -> CellUse:
+    """The cell with the options put into its command line."""
+    return replace(cell, command_line=cell.command_line.format(**options))

@@ -1,0 +1,30 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What `hil run` was asked for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """Names as typed; they are looked up when the run is prepared."""
+
+    target: str
+    probe: str
+    hypervisor: str = "gaol"
+    root: str = "interrupt"
+    inmate: str = "interrupt"
+    warmup: int = 1000
+    count: int = 10000
+    contention: str = "alone"
+    shell: str = "auto"
+    wait: float = 0.0
+    verbose: bool = False
+    json_events: bool = False
+    keep: bool = False
+    command: tuple[str, ...] = field(default=())
+
+    def placeholders(self) -> dict[str, object]:
+        """What program and inmate command lines may name in braces."""
+        return {"root": self.root, "inmate": self.inmate, "warmup": self.warmup, "count": self.count}

@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Where things are: the repository, the build's products, the cache, the runs, the locks."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+
+
+def root() -> Path:
+    """The repository (HIL_ROOT, set by the launcher)."""
+    return Path(os.environ.get("HIL_ROOT") or Path(__file__).resolve().parent.parent)
+
+
+def build() -> Path:
+    """The build directory (HIL_BUILD, else build/ in the repository)."""
+    return Path(os.environ.get("HIL_BUILD") or root() / "build")
+
+
+def cache() -> Path:
+    """Downloads and images: ${HIL_CACHE:-${XDG_CACHE_HOME:-~/.cache}/hil}."""
+    if named := os.environ.get("HIL_CACHE"):
+        return Path(named)
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "hil"
+
+
+def runs() -> Path:
+    """Run directories (HIL_RUNS, else runs/ in the repository)."""
+    return Path(os.environ.get("HIL_RUNS") or root() / "runs")
+
+
+def targets() -> Path:
+    """Targets, one directory each."""
+    return root() / "targets"
+
+
+def scenarios() -> Path:
+    """Scenarios, one YAML file each."""
+    return root() / "scenarios"
+
+
+def locks() -> Path:
+    """Target locks: shared by all checkouts of one user, since they share the machines (HIL_LOCKS)."""
+    if named := os.environ.get("HIL_LOCKS"):
+        return Path(named)
+    return Path(os.environ.get("XDG_RUNTIME_DIR") or tempfile.gettempdir()) / f"hil-{os.getuid()}"

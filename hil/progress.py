@@ -1,0 +1,166 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the user sees while a run lasts: on a terminal one living line, elsewhere a plain line for each step."""
+
+from __future__ import annotations
+
+import json
+import sys
+import threading
+import time
+from typing import TextIO
+
+from rich.console import Console as Terminal
+from rich.live import Live
+from rich.text import Text
+
+from hil.event_log import Event
+from hil.harmless_text import HarmlessText, harmless_line
+
+
+class PlainProgress:
+    """A line for each step that ends, and one every few seconds for what is awaited: fit for logs."""
+
+    REMIND = 10.0
+
+    def __init__(self, stream: TextIO | None = None) -> None:
+        self._stream = stream or sys.stderr
+        self._stop = threading.Event()
+        self._lock = threading.Lock()
+        self._state: Event | None = None
+        self._since = time.monotonic()
+        self._reminder = threading.Thread(target=self._remind, daemon=True, name="progress")
+
+    def __enter__(self) -> PlainProgress:
+        self._reminder.start()
+        return self
+
+    def __exit__(self, *ignored: object) -> None:
+        self._stop.set()
+
+    def event(self, event: Event) -> None:
+        """An observer of the event log."""
+        if event["event"] == "state":
+            self._state, self._since = event, time.monotonic()
+        if line := sentence(event):
+            self.line(line)
+
+    def console(self, line: str) -> None:
+        """A line of the machine's console, harmless already."""
+        self.line(f"          | {line}")
+
+    def line(self, text: str) -> None:
+        """Prints one line."""
+        with self._lock:
+            print(text, file=self._stream, flush=True)
+
+    def _remind(self) -> None:
+        while not self._stop.wait(self.REMIND):
+            if self._state is not None and (waited := time.monotonic() - self._since) >= self.REMIND:
+                self.line(f"          … {waiting(self._state, waited)}")
+
+
+class LiveProgress:
+    """One line that tells state, time and limit while it changes; steps that ended scroll away above it."""
+
+    def __init__(self, terminal: Terminal | None = None) -> None:
+        self._terminal = terminal or Terminal(stderr=True)
+        self._state: Event | None = None
+        self._since = time.monotonic()
+        self._live = Live(
+            get_renderable=self._line,
+            console=self._terminal,
+            refresh_per_second=8,
+            transient=True,
+            redirect_stdout=False,
+        )
+
+    def __enter__(self) -> LiveProgress:
+        self._live.__enter__()
+        return self
+
+    def __exit__(self, *ignored: object) -> None:
+        self._live.__exit__(None, None, None)
+
+    def event(self, event: Event) -> None:
+        """An observer of the event log."""
+        if event["event"] == "state":
+            self._state, self._since = event, time.monotonic()
+        elif line := sentence(event):
+            style = "red" if event.get("outcome") == "failed" or event["event"] == "trap" else "dim"
+            self._terminal.print(Text(line, style=style))
+
+    def console(self, line: str) -> None:
+        """A line of the machine's console, harmless already."""
+        self._terminal.print(Text("          | ", style="blue") + Text(line))
+
+    def _line(self) -> Text:
+        if self._state is None:
+            return Text("preparing …", style="bold")
+        return Text(
+            waiting(self._state, time.monotonic() - self._since), style="bold", no_wrap=True, overflow="ellipsis"
+        )
+
+
+class JsonProgress:
+    """Every event as a line of JSON on stdout, for other programs."""
+
+    def __enter__(self) -> JsonProgress:
+        return self
+
+    def __exit__(self, *ignored: object) -> None:
+        return None
+
+    def event(self, event: Event) -> None:
+        """An observer of the event log."""
+        print(json.dumps(event), flush=True)
+
+    def console(self, line: str) -> None:
+        """Goes to stderr: stdout holds JSON alone."""
+        print(f"| {line}", file=sys.stderr, flush=True)
+
+
+Progress = PlainProgress | LiveProgress | JsonProgress
+
+
+def choose(json_events: bool) -> Progress:
+    """What fits the terminal, or the other program that reads."""
+    if json_events:
+        return JsonProgress()
+    return LiveProgress() if sys.stderr.isatty() else PlainProgress()
+
+
+class LiveConsole:
+    """Feeds console text to a progress display, line by line and harmless (`-v`)."""
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+        self._text = HarmlessText()
+
+    def feed(self, text: str) -> None:
+        """A listener of the watch."""
+        for line in self._text.feed(text):
+            self._progress.console(line)
+
+
+def waiting(state: Event, waited: float) -> str:
+    """State, what is awaited, for how long, and its limit."""
+    limit = f" of at most {state['limit']:.0f} s" if state.get("limit") is not None else ""
+    return harmless_line(f"{state['state']:<9} {waited:5.1f} s{limit}: waiting for {state['waiting_for']}")
+
+
+def sentence(event: Event) -> str:
+    """An event as one harmless line; empty for those that need none."""
+    match event["event"]:
+        case "step":
+            failed = f" FAILED: {event['detail']}" if event["outcome"] == "failed" else ""
+            return harmless_line(f"{event['state']:<9} {event['seconds']:6.2f} s  {event['name']}{failed}")
+        case "trap":
+            trap = event["trap"]
+            what = [str(trap[key]) for key in ("kind", "access", "address", "cell", "outcome") if trap.get(key)]
+            return harmless_line(f"trap: {' '.join(what)}")
+        case "note":
+            return harmless_line(f"          {event['text']}")
+        case "record":
+            record = event["record"]
+            return harmless_line(f"          record: {record['series']}, {record['count']} samples")
+    return ""

@@ -1,0 +1,103 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Power of an emulated machine: a QEMU process with its console on a Unix socket in a private directory."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from hil.errors import InfrastructureError, MachineDied
+from hil.process import ProcessId, start_bound
+from hil.qmp import NoAnswer, ask
+from hil.target import QemuMachine
+
+START_LIMIT = 20.0
+
+
+class QemuPower:
+    """See Power. `hold` is told the process as soon as it exists, so that a later run can find it."""
+
+    def __init__(
+        self,
+        machine: QemuMachine,
+        kernel: Path,
+        initrd: Path,
+        scratch: Path,
+        log: Path,
+        hold: Callable[[ProcessId], None],
+    ) -> None:
+        self.console_socket = scratch / "console"
+        self._control = scratch / "control"
+        self._log = log
+        self._hold = hold
+        self._process: subprocess.Popen[bytes] | None = None
+        self.command = self._command(machine, kernel, initrd)
+
+    def _command(self, machine: QemuMachine, kernel: Path, initrd: Path) -> list[str]:
+        return [
+            machine.program,
+            *("-machine", machine.machine),
+            *("-cpu", machine.cpu),
+            *("-smp", str(machine.smp)),
+            *("-m", machine.memory),
+            *("-kernel", str(kernel)),
+            *("-initrd", str(initrd)),
+            *("-append", machine.kernel_args),
+            *("-display", "none", "-nic", "none", "-no-reboot"),
+            # The machine starts when the console is connected: no byte is lost.
+            *("-chardev", f"socket,id=console,path={self.console_socket},server=on,wait=on"),
+            *("-serial", "chardev:console"),
+            *("-qmp", f"unix:{self._control},server=on,wait=off"),
+            *machine.extra,
+        ]
+
+    def on(self) -> None:
+        """Starts QEMU and waits until its console socket is there."""
+        with self._log.open("wb") as log:
+            self._process = start_bound(self.command, log)
+        if identity := ProcessId.of(self._process.pid):
+            self._hold(identity)
+        end = time.monotonic() + START_LIMIT
+        while not self.console_socket.exists():
+            if how := self.died():
+                raise MachineDied(how)
+            if time.monotonic() > end:
+                raise InfrastructureError(f"QEMU made no console socket within {START_LIMIT:.0f} s{self._said()}")
+            time.sleep(0.01)
+
+    def off(self) -> None:
+        """Kills QEMU and waits for it."""
+        process, self._process = self._process, None
+        if process is None:
+            return
+        if process.poll() is None:
+            process.kill()
+        process.wait()
+
+    def died(self) -> str | None:
+        """See Power."""
+        if self._process is None or (code := self._process.poll()) is None:
+            return None
+        how = f"was ended by {signal.Signals(-code).name}" if code < 0 else f"ended by itself with code {code}"
+        return f"QEMU {how}{self._said()}"
+
+    def condition(self) -> str:
+        """See Power."""
+        if self._process is None:
+            return "the machine is off"
+        try:
+            status = ask(self._control, "query-status").get("status", "unknown")
+        except NoAnswer:
+            return "QEMU does not answer its control socket: it hangs or is stopped"
+        return f"QEMU says that the machine is {status}"
+
+    def _said(self) -> str:
+        """QEMU's own last line."""
+        try:
+            lines = self._log.read_text(errors="replace").strip().splitlines()
+        except OSError:
+            return ""
+        return f": {lines[-1]}" if lines else " without a word"

@@ -1,0 +1,143 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A target: a machine that runs happen on, as targets/<name>/target.yaml describes it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from hil import places
+from hil.errors import WrongUse
+from hil.names import choose
+
+WAITS = (
+    "boot",
+    "login",
+    "shell",
+    "agent",
+    "enable",
+    "driver",
+    "create",
+    "load",
+    "start",
+    "run",
+    "collect",
+    "destroy",
+    "disable",
+    "command",
+)
+"""Every wait that a session knows by name; a target gives each one its limit in seconds, for an idle host."""
+
+
+@dataclass(frozen=True)
+class QemuMachine:
+    """What QEMU is told. `kernel_args` are the kernel's."""
+
+    program: str
+    machine: str
+    cpu: str
+    smp: int
+    memory: str
+    kernel_args: str
+    extra: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class CellUse:
+    """A cell that a probe needs: the config's file name and cell name, the inmate image, its command line."""
+
+    config: str
+    name: str
+    inmate: str
+    command_line: str = ""
+    load_address: int = 0
+    command_line_address: int = 0x1000
+
+
+@dataclass(frozen=True)
+class ProbeUse:
+    """How a probe runs on this target. `program` and command lines may name options in braces: {root}, {count}…"""
+
+    name: str
+    title: str
+    cells: tuple[CellUse, ...]
+    program: str
+    series: tuple[str, ...] = ()
+    uio: bool = False
+
+
+@dataclass(frozen=True)
+class Target:
+    """One target. `directory` holds its cells and its image's description."""
+
+    name: str
+    title: str
+    directory: Path
+    emulated: bool
+    root_config: str
+    root_cell: str
+    machine: QemuMachine
+    limits: Mapping[str, float]
+    memory_map: tuple[Mapping[str, Any], ...]
+    probes: Mapping[str, ProbeUse]
+
+    def probe(self, typed: str) -> ProbeUse:
+        """The probe of that name; WrongUse with the nearest name when there is none."""
+        return self.probes[choose("probe", typed, self.probes)]
+
+
+def names() -> list[str]:
+    """All targets that have a target.yaml."""
+    return sorted(path.parent.name for path in places.targets().glob("*/target.yaml"))
+
+
+def load(typed: str) -> Target:
+    """The target of that name. WrongUse when there is none or its description cannot be used."""
+    name = choose("target", typed, names())
+    path = places.targets() / name / "target.yaml"
+    try:
+        data = yaml.safe_load(path.read_text())
+    except OSError as error:
+        raise WrongUse(f"cannot read {path}: {error.strerror}") from error
+    except yaml.YAMLError as error:
+        raise WrongUse(f"{path} is not YAML: {error}") from error
+    try:
+        return _target(name, path.parent, data)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise WrongUse(f"{path}: field {error} is missing or of the wrong kind") from error
+
+
+def _target(name: str, directory: Path, data: dict[str, Any]) -> Target:
+    limits = {str(wait): float(seconds) for wait, seconds in data["limits"].items()}
+    missing = [wait for wait in WAITS if wait not in limits]
+    if missing:
+        raise WrongUse(f"{directory}/target.yaml: no limit for {', '.join(missing)}")
+    machine = dict(data["machine"])
+    machine["extra"] = tuple(machine.get("extra", ()))
+    return Target(
+        name=name,
+        title=str(data["title"]),
+        directory=directory,
+        emulated=bool(data["emulated"]),
+        root_config=str(data["root_cell"]["config"]),
+        root_cell=str(data["root_cell"]["name"]),
+        machine=QemuMachine(**machine),
+        limits=limits,
+        memory_map=tuple(data.get("memory_map", ())),
+        probes={str(key): _probe(str(key), probe) for key, probe in data.get("probes", {}).items()},
+    )
+
+
+def _probe(name: str, data: dict[str, Any]) -> ProbeUse:
+    return ProbeUse(
+        name=name,
+        title=str(data["title"]),
+        cells=tuple(CellUse(**cell) for cell in data["cells"]),
+        program=str(data.get("program", "")),
+        series=tuple(data.get("series", ())),
+        uio=bool(data.get("uio", False)),
+    )

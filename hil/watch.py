@@ -1,0 +1,161 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The one place where the runner waits. Whatever it waits for, a trap, a panic, a dead machine end the wait at once."""
+
+from __future__ import annotations
+
+import codecs
+import re
+import threading
+import time
+from collections.abc import Callable
+from typing import Any, Protocol, TypeVar
+
+from hil.console import Console
+from hil.errors import ConsoleLost, KernelPanic, MachineDied, Trapped
+from hil.limits import Deadline
+from hil.verdict import one_line
+
+T = TypeVar("T")
+
+PANIC = re.compile(r"Kernel panic - not syncing: ?([^\r\n]*)[\r\n]")
+TAIL = 400
+TICK = 0.02
+QUIET = 0.3
+QUIET_AT_MOST = 5.0
+
+
+class Machine(Protocol):
+    """What the watch asks about the machine."""
+
+    def died(self) -> str | None:
+        """How the machine ended by itself, in words; None while it runs."""
+
+    def condition(self) -> str:
+        """What the machine says of itself when asked from outside, in words."""
+
+
+class Watch:
+    """Reads the console while something is awaited.
+
+    `traps` collects every trap seen. While `traps_end_waits` holds, a trap raises Trapped; a scenario that provokes one
+    turns that off and looks at `traps` itself.
+    """
+
+    def __init__(self, console: Console, machine: Machine, on_trap: Callable[[dict[str, Any]], None]) -> None:
+        self.console = console
+        self.machine = machine
+        self.traps: list[dict[str, Any]] = []
+        self.traps_end_waits = True
+        self.listeners: list[Callable[[str], None]] = []
+        self._on_trap = on_trap
+        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
+        self._tail = ""
+
+    def text(self, seconds: float) -> str:
+        """Console text that comes within `seconds`; may be empty. Raises what ends every wait."""
+        try:
+            text = self._read(seconds)
+        except ConsoleLost as lost:
+            self._collect(final=True)
+            self._judge()
+            raise self._machine_died() or lost from None
+        self._collect()
+        self._judge()
+        if not text and (died := self._machine_died(patience=0.0)) is not None:
+            raise died
+        return text
+
+    def work(self, job: Callable[[], T], deadline: Deadline) -> T:
+        """Runs a blocking `job` in a thread of its own and reads the console meanwhile."""
+        result: list[T] = []
+        failure: list[BaseException] = []
+        done = threading.Event()
+
+        def body() -> None:
+            try:
+                result.append(job())
+            except BaseException as error:  # noqa: B036 - handed to the waiting thread
+                failure.append(error)
+            finally:
+                done.set()
+
+        threading.Thread(target=body, daemon=True, name="agent").start()
+        while not done.is_set():
+            self.text(TICK)
+            deadline.check(self.hint)
+        self.text(0.0)
+        if failure:
+            raise failure[0]
+        return result[0]
+
+    def pause(self, seconds: float) -> None:
+        """Waits and watches."""
+        end = time.monotonic() + seconds
+        while (left := end - time.monotonic()) > 0:
+            self.text(min(left, 0.1))
+
+    def drain(self) -> None:
+        """Reads on until the console is quiet, so that a dump is whole. Raises nothing."""
+        end = time.monotonic() + QUIET_AT_MOST
+        quiet = time.monotonic()
+        while time.monotonic() < end and time.monotonic() - quiet < QUIET:
+            try:
+                if self._read(0.05):
+                    quiet = time.monotonic()
+            except ConsoleLost:
+                break
+        self._collect(final=True)
+
+    def hint(self) -> str:
+        """What is known when a wait passes its limit: the machine's own word, the console's silence, its last line."""
+        said = [self.machine.condition(), f"the console has been silent for {self.console.silent_for():.1f} s"]
+        if last := self.last_line():
+            said.append(f'its last line: "{last}"')
+        return "; ".join(s for s in said if s)
+
+    def last_line(self) -> str:
+        """The last line on the console that holds anything, without control characters."""
+        lines = [one_line(re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", line)) for line in self._tail.splitlines()]
+        lines = [line for line in lines if line]
+        return lines[-1][-160:] if lines else ""
+
+    def _read(self, seconds: float) -> str:
+        text = self._decoder.decode(self.console.read(seconds))
+        if text:
+            self._tail = (self._tail + text)[-max(TAIL, len(text)) :]
+            for listener in self.listeners:
+                listener(text)
+        return text
+
+    def _collect(self, final: bool = False) -> None:
+        for trap in self.console.take_traps(final):
+            self.traps.append(trap)
+            self._on_trap(trap)
+
+    def _judge(self) -> None:
+        if self.traps and self.traps_end_waits:
+            self.drain()
+            raise Trapped(describe(self.traps))
+        if panic := PANIC.search(self._tail):
+            self.drain()
+            raise KernelPanic(f"the root cell's kernel panicked: {one_line(panic.group(1))}")
+        self._tail = self._tail[-TAIL:]
+
+    def _machine_died(self, patience: float = 1.0) -> MachineDied | None:
+        end = time.monotonic() + patience
+        while (how := self.machine.died()) is None and time.monotonic() < end:
+            time.sleep(TICK)
+        return MachineDied(how) if how is not None else None
+
+
+def describe(traps: list[dict[str, Any]]) -> str:
+    """One sentence about the first trap, and how many followed."""
+    first = traps[0]
+    access, address = first.get("access"), first.get("address")
+    what = f"{first.get('kind') or 'unknown'} {access}" if access else f"{first.get('kind') or 'unknown'} trap"
+    where = f" at {address}" if address else ""
+    cell, cpu, outcome = first.get("cell"), first.get("cpu"), first.get("outcome") or "unknown"
+    who = f' of cell "{cell}"' if cell else ""
+    cpus = f", CPU {cpu} {outcome}" if cpu is not None else f", outcome {outcome}"
+    more = f" (and {len(traps) - 1} more)" if len(traps) > 1 else ""
+    return one_line(f"{what}{where}{who}{cpus}{more}")
