@@ -278,6 +278,10 @@ def _check_histogram(record: Record, what: str) -> None:
         if bucket.low < previous or bucket.high <= bucket.low:
             raise RecordError(f"{what}: histogram bucket [{bucket.low:g}, {bucket.high:g}) is out of order or empty")
         previous = bucket.high
+    if record.histogram:
+        first, last = record.histogram[0], record.histogram[-1]
+        if not (first.low <= record.min < first.high and last.low <= record.max < last.high):
+            raise RecordError(f"{what}: histogram's ends do not hold min {record.min:g} and max {record.max:g}")
     total = sum(bucket.count for bucket in record.histogram)
     if record.histogram and total != record.count:
         raise RecordError(f"{what}: histogram holds {total} samples, count says {record.count}")

@@ -37,6 +37,14 @@ def log_columns(histogram: Sequence[Bucket], columns: int = COLUMNS) -> list[tup
     return [(edges[i], edges[i + 1], heights[i]) for i in range(columns)]
 
 
+def trimmed(record: Record) -> tuple[Bucket, ...]:
+    """The histogram, its last bucket cut off behind the maximum: the overflow bucket has no edge of its own."""
+    if not record.histogram:
+        return ()
+    last = record.histogram[-1]
+    return (*record.histogram[:-1], Bucket(last.low, min(last.high, record.max + 1), last.count))
+
+
 def _log_low(bucket: Bucket) -> float:
     """A log axis has no 0: a bucket that starts there is drawn from half its upper edge."""
     return bucket.low if bucket.low > 0 else bucket.high / 2
@@ -51,7 +59,7 @@ def slower_than(record: Record) -> list[tuple[float, float]]:
     """(ticks, share of samples at or above them), falling from 1 to the maximum's own share: exact at bucket edges."""
     points = []
     left = record.count
-    for bucket in record.histogram:
+    for bucket in trimmed(record):
         points.append((_log_low(bucket), left / record.count))
         left -= bucket.count
     if points:
@@ -70,7 +78,7 @@ def series_data(record: Record) -> dict[str, Any]:
         "name": record.series,
         "count": record.count,
         "tick": record.tick_ns,
-        "columns": [[ns(low), ns(high), round(n, 3)] for low, high, n in log_columns(record.histogram)],
+        "columns": [[ns(low), ns(high), round(n, 3)] for low, high, n in log_columns(trimmed(record))],
         "tail": [[ns(ticks), float(f"{share:.6g}")] for ticks, share in slower_than(record)],
         "marks": {key: ns(getattr(record, key)) for key in ("min", *MARKS)},
         "timeline": [

@@ -20,6 +20,14 @@ _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f]")
 # Marks that reorder text or take no room could make a line read as something else than what was printed.
 _INVISIBLE = re.compile(r"[\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\ud800-\udfff\ufffe\uffff]")
 
+# Frames of the agent (bench/core/frame.hpp). In the high lane they set bit 7 of each character, so that ASCII of other
+# writers that fell into a frame can be told apart and is kept; in the plain lane a frame is one run of digits.
+_HIGH_FRAME = re.compile("\xfe[\x00-\x7f\xa1-\xfc]*\xfd?")
+_PLAIN_FRAME = re.compile(r"~\{[^~{}\x00-\x09\x20\x7f-\xff]{20,1400}\}")
+_HIGH = re.compile("[\x80-\xff]")
+_GONE = "\ue000"
+MAX_LINE = 600
+
 _KERNEL = re.compile(r"^\[ *\d+\.\d{6}\]")
 _AGENT = re.compile(r"hil-(?:agent|record)\b")
 _HYPERVISOR = re.compile(
@@ -67,12 +75,24 @@ def console_lines(raw: bytes, times: Sequence[ConsoleTime] = (), tail: int | Non
     offsets = [time.offset for time in times]
     lines: list[ConsoleLine] = []
     offset = 0
-    for piece in raw.split(b"\n"):
-        text = printable(piece.strip(b"\r").decode("utf-8", "replace"))
+    for piece in _without_frames(raw).split("\n"):
+        bytes_left = piece.replace(_GONE, "").strip("\r").encode("latin-1")
+        text = _shortened(printable(bytes_left.decode("utf-8", "replace")))
         if text.strip():
             lines.append(ConsoleLine(_when(offset, offsets, times), writer_of(text), text))
         offset += len(piece) + 1
     return lines if tail is None else lines[-tail:]
+
+
+def _without_frames(raw: bytes) -> str:
+    """`raw` as Latin-1, one character a byte so that offsets hold, what belongs to frames of the agent as _GONE."""
+    text = _PLAIN_FRAME.sub(lambda m: _GONE * len(m.group()), raw.decode("latin-1"))
+    return _HIGH_FRAME.sub(lambda m: _HIGH.sub(_GONE, m.group()), text)
+
+
+def _shortened(text: str) -> str:
+    """A record is one line of many thousand characters; its start is enough to know it by."""
+    return text if len(text) <= MAX_LINE else f"{text[:MAX_LINE]} … ({len(text) - MAX_LINE} more characters)"
 
 
 def _when(offset: int, offsets: Sequence[int], times: Sequence[ConsoleTime]) -> float | None:
