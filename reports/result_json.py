@@ -7,14 +7,15 @@ One entry of run_type "iteration" for each series, named `<probe>/<series>`:
   iterations  counted samples
   counters    min, p50, p90, p99, p99_9, max, stddev in ns, exact from all samples; lost, warmup; items_per_second
 and for each of median, p99 and p99.9 one entry of run_type "aggregate", as latencies are compared by these.
-All times are nanoseconds. A run without records has one entry that carries the verdict as `error_message`.
+All times are nanoseconds. A run without records has no entries; the context's verdict and reason say why. (An entry with
+`error_occurred` and no times, which Google Benchmark knows, ends its compare.py with a KeyError.)
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-from hil.records import Record, Verdict
+from hil.records import Record
 from reports.run import Run
 
 _COUNTERS = ("min", "p50", "p90", "p99", "p99_9", "max", "stddev")
@@ -26,7 +27,7 @@ def result(run: Run) -> dict[str, Any]:
     benchmarks: list[dict[str, Any]] = []
     for index, record in enumerate(run.records):
         benchmarks += _entries(record, index)
-    return {"context": _context(run), "benchmarks": benchmarks or [_error_entry(run)]}
+    return {"context": _context(run), "benchmarks": benchmarks}
 
 
 def _context(run: Run) -> dict[str, Any]:
@@ -109,17 +110,3 @@ def _times(ns: float) -> dict[str, Any]:
 def _rounded(value: float) -> float:
     """Picoseconds are far below any tick: more digits would only be noise in a diff."""
     return round(value, 3)
-
-
-def _error_entry(run: Run) -> dict[str, Any]:
-    verdict = run.verdict
-    message = verdict.reason or "the run left no records"
-    if verdict.verdict is Verdict.PASS:
-        message = "the run passed, but left no records"
-    return {
-        "name": run.manifest.bench,
-        "run_name": run.manifest.bench,
-        "run_type": "iteration",
-        "error_occurred": True,
-        "error_message": f"{verdict.verdict.value}: {message}",
-    }

@@ -1,0 +1,135 @@
+# SPDX-License-Identifier: Apache-2.0
+"""report.html without a browser: whole, self-contained, and nothing from a console is ever markup."""
+
+from __future__ import annotations
+
+import json
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from report_data import HOSTILE, events, record, write_run
+
+from hil.records import Verdict
+from reports import ReportError, html_page, load
+
+
+class Page(HTMLParser):
+    """Text and elements of a page, style and script apart."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
+        self.text = ""
+        self.raw: dict[str, list[str]] = {"style": [], "script": []}
+        self._inside = ""
+        self.feed(text)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, dict(attrs)))
+        if tag in self.raw:
+            self._inside = tag
+            self.raw[tag].append("")
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag == self._inside:
+            self._inside = ""
+
+    def handle_data(self, data: str) -> None:
+        if self._inside:
+            self.raw[self._inside][-1] += data
+        else:
+            self.text += data
+
+
+def page_of(run_dir: Path) -> Page:
+    return Page(html_page.page(load(run_dir)))
+
+
+@pytest.mark.parametrize("verdict", list(Verdict))
+def test_whatever_is_hostile_stays_text(tmp_path: Path, verdict: Verdict) -> None:
+    run_dir = write_run(tmp_path, events(verdict), machine=f"a {HOSTILE} machine", command=("hil", HOSTILE))
+    page = page_of(run_dir)
+    assert page.text.count(HOSTILE) >= 4
+    assert len(page.raw["script"]) == 3
+    assert not any("injected" in script for script in page.raw["script"])
+    assert not any(name.startswith("on") for _, attributes in page.elements for name in attributes)
+    for control in ("\x1b", "\x07", "\x00", "\x08", "\x9b", "\u202e"):
+        assert control not in page.text
+
+
+def test_record_names_cannot_end_the_data_script(tmp_path: Path) -> None:
+    hostile = record(series="</script><script>alert(1)</script>")
+    page = page_of(write_run(tmp_path, events(records=[hostile])))
+    assert len(page.raw["script"]) == 3
+    assert json.loads(page.raw["script"][0])["series"][0]["name"] == hostile.series
+
+
+def test_it_asks_for_no_other_file(tmp_path: Path) -> None:
+    page = page_of(write_run(tmp_path))
+    for tag, attributes in page.elements:
+        for name in ("src", "href", "action", "data", "srcset"):
+            value = attributes.get(name)
+            assert value is None or value.startswith(("#", "data:")), (tag, value)
+    assert not any("url(" in style or "@import" in style for style in page.raw["style"])
+    assert not any("sourceMappingURL" in script for script in page.raw["script"])
+    policy = [a["content"] for t, a in page.elements if t == "meta" and a.get("http-equiv")]
+    assert policy and str(policy[0]).startswith("default-src 'none';")
+
+
+def test_the_conditions_are_said(tmp_path: Path) -> None:
+    text = " ".join(page_of(write_run(tmp_path)).text.split())
+    for part in (
+        "An emulated machine.",
+        "are no latencies of any hardware",
+        "From root rings to root is rung, both stamped on CNTVCT_EL0 (16 ns a tick)",
+        "interrupt in the root, poll in the inmate.",
+        "gaol",
+        "6.1.0-test",
+        "alone",
+        "hil run --target qemu ivshmem-latency",
+        "2026-01-02 03:04:05 UTC",
+        "kernel up to its console",
+        "ab" * 32,
+    ):
+        assert part in text, part
+
+
+def test_real_hardware_is_not_called_emulated(tmp_path: Path) -> None:
+    assert "An emulated machine." not in page_of(write_run(tmp_path, emulated=False)).text
+
+
+def test_a_trap_is_explained(tmp_path: Path) -> None:
+    text = page_of(write_run(tmp_path, events(Verdict.TRAP))).text
+    for part in ("data read of 4 bytes at 0x9000018", "no region covers the UART", "phys_start: 0x09000000", "0x1fc4"):
+        assert part in text
+
+
+def test_lost_samples_are_shown(tmp_path: Path) -> None:
+    text = page_of(write_run(tmp_path, events(records=[record(lost=3)]))).text
+    assert text.count("3 lost") == 2
+
+
+def test_a_killed_run_says_so(tmp_path: Path) -> None:
+    write_run(tmp_path)
+    (tmp_path / "events.jsonl").write_text('{"t":0,"event":"state","state":"boot"}\n{"t":1,"ev')
+    text = " ".join(page_of(tmp_path).text.split())
+    assert "infrastructure error" in text
+    assert 'the run was cut off in state "boot"' in text
+    assert "1 lines of the event log could not be read" in text
+
+
+def test_missing_dygraphs_names_the_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(html_page, "DYGRAPHS", tmp_path / "nowhere")
+    with pytest.raises(ReportError, match="apt install libjs-dygraphs"):
+        page_of(write_run(tmp_path / "run"))
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=25)
+@given(noise=st.binary(max_size=200), reason=st.text(max_size=40))
+def test_any_console_and_reason_give_a_page(tmp_path: Path, noise: bytes, reason: str) -> None:
+    page = page_of(write_run(tmp_path, console=noise, machine=reason))
+    assert len(page.raw["script"]) == 3
