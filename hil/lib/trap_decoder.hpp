@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: Apache-2.0
+// TrapDecoder: finds the panic reports of Jailhouse and gaol in a byte stream: a live console, a log, a mail.
+#pragma once
+
+#include "hil/lib/trap_event.hpp"
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace hil {
+
+/// Streaming decoder. Memory is bounded whatever the input: a look-back of 4 KiB, at most 64 KiB of a region that looks like
+/// a trap, and the events not yet taken (the oldest are dropped beyond 65,536; dropped() tells).
+///
+/// A whole report becomes an event at its last byte. An incomplete one waits for more: for 24 lines without anything of a
+/// trap, or for flush(), which a live console calls when the line has gone quiet.
+class TrapDecoder {
+  public:
+    TrapDecoder() = default;
+
+    /// Bytes as they come; lines may be split anywhere between two calls.
+    void feed(std::string_view bytes);
+    /// The console went quiet: decode what was collected. The stream may go on afterwards.
+    void flush();
+    /// End of input: flush(), and the last, unterminated line counts as a line.
+    void finish();
+    /// The events completed since the last call, in the order of the input.
+    [[nodiscard]] std::vector<TrapEvent> take();
+    /// True while a region that looks like a trap is being collected.
+    [[nodiscard]] bool pending() const { return collecting_; }
+    [[nodiscard]] std::uint64_t dropped() const { return dropped_; }
+
+  private:
+    const char* idle(const char* cursor, const char* end);
+    void collect(std::string_view line);
+    void decode(bool cut_early);
+    void remember(std::string_view bytes);
+    void emit(std::vector<TrapEvent> events);
+
+    std::string history_;               // the last bytes before a region, whole lines
+    std::string partial_;               // an unterminated line
+    std::string region_;                // the lines that look like a trap, and those between
+    std::uint64_t line_ = 1;            // number of the line that comes next
+    std::uint64_t region_line_ = 1;     // number of the region's first line
+    std::size_t quiet_lines_ = 0;       // lines without anything of a trap at the region's end
+    std::size_t attempts_ = 0;          // early decodings of this region that found it incomplete
+    bool collecting_ = false;
+    TrapArch last_arch_ = TrapArch::unknown;
+    std::uint64_t dropped_ = 0;
+    std::vector<TrapEvent> events_;
+};
+
+/// Decodes a whole text at once; events that name no architecture take the one that all others share.
+std::vector<TrapEvent> decode_traps(std::string_view text);
+
+} // namespace hil

@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "hil/lib/trap_region.hpp"
+
+#include "hil/lib/trap_assembly.hpp"
+#include "hil/lib/trap_recovery.hpp"
+#include "hil/lib/trap_syndrome.hpp"
+#include "hil/lib/trap_text.hpp"
+
+#include <algorithm>
+#include <utility>
+
+namespace hil {
+namespace {
+
+constexpr std::size_t kept_text = 8192;
+
+/// A first line quoted in the middle of a sentence, while the report itself stands elsewhere in the same text.
+bool is_mention(const TrapDraft& draft, const std::vector<TrapDraft>& all) {
+    const TrapEvent& event = draft.event;
+    if (!draft.mid_sentence || !event.registers.empty() || event.outcome != TrapOutcome::unknown) {
+        return false;
+    }
+    return !event.address || std::any_of(all.begin(), all.end(), [&](const TrapDraft& other) {
+        return &other != &draft && other.event.address == event.address && !other.event.registers.empty();
+    });
+}
+
+TrapEvent publish(TrapDraft& draft, const TrapText& text) {
+    TrapEvent& event = draft.event;
+    const std::size_t end = std::max<std::size_t>(draft.end, draft.begin + 1);
+    event.first_line = text.line_at(draft.begin);
+    event.last_line = text.line_at(end - 1);
+    std::size_t begin = draft.begin;
+    while (begin > 0 && text.view()[begin - 1] != '\n') {
+        --begin;
+    }
+    event.text = text.view().substr(begin, std::min(end - begin, kept_text));
+    note_contradictions(event);
+    return std::move(event);
+}
+
+} // namespace
+
+TrapRegionResult decode_trap_region(std::string_view raw, std::uint64_t first_line, bool recover) {
+    const TrapText text(raw, first_line);
+    std::vector<TrapFact> facts;
+    facts.reserve(64);
+    scan_traps(text.view(), facts);
+    std::vector<TrapDraft> drafts = assemble_traps(text.view(), facts);
+    TrapRegionResult result;
+    result.whole = !drafts.empty() && std::all_of(drafts.begin(), drafts.end(), is_whole);
+    if (recover && !result.whole) {
+        recover_traps(text.view(), drafts);
+    }
+    if (!recover && !result.whole) {
+        return result;
+    }
+    const TrapArch console = result.whole ? TrapArch::unknown : arch_of_console(text.view());
+    std::vector<bool> keep;
+    for (TrapDraft& draft : drafts) {
+        keep.push_back(conclude_trap(draft));
+    }
+    for (std::size_t i = 0; i < drafts.size(); ++i) {
+        if (!keep[i] || is_mention(drafts[i], drafts)) {
+            continue;
+        }
+        if (drafts[i].event.arch == TrapArch::unknown && console != TrapArch::unknown) {
+            drafts[i].event.arch = console;
+            drafts[i].event.infer(TrapField::arch);
+        }
+        result.events.push_back(publish(drafts[i], text));
+    }
+    return result;
+}
+
+} // namespace hil

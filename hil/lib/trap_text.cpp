@@ -1,0 +1,168 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "hil/lib/trap_text.hpp"
+
+#include "hil/lib/trap_prefilter.hpp"
+
+#include <algorithm>
+#include <array>
+#include <utility>
+
+namespace hil {
+namespace {
+
+constexpr char escape = '\x1b';
+
+bool needs_cleaning(std::string_view raw) {
+    for (std::size_t i = 0; i < raw.size(); ++i) {
+        const auto c = static_cast<unsigned char>(raw[i]);
+        if (c == '&' || c == '=' || c >= 0x7f || (c < 0x20 && c != '\n' && c != '\r' && c != '\t')) {
+            if (c != '=' || (i + 2 < raw.size() && (raw[i + 1] == '3' || raw[i + 1] == '2' || raw[i + 1] == '\n' || raw[i + 1] == '\r' ||
+                                                    raw[i + 1] == 'C' || raw[i + 1] == 'E'))) {
+                return true;
+            }
+        }
+        // The doubled letters of FATAL and Parking, and the doubled digits that follow a doubled "0x".
+        if ((c == 'F' || c == 'P' || c == '0') && raw.substr(i, 4).size() == 4 && raw[i + 1] == raw[i] &&
+            raw[i + 2] == raw[i + 3] && (raw[i + 2] == 'A' || raw[i + 2] == 'a' || raw[i + 2] == 'x')) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/// The length of the terminal's escape sequence at the start of `text` (ECMA-48: CSI, OSC, two-character).
+std::size_t escape_length(std::string_view text) {
+    if (text.size() < 2) {
+        return text.size();
+    }
+    if (text[1] == '[') {
+        std::size_t i = 2;
+        while (i < text.size() && text[i] >= 0x20 && text[i] <= 0x3f) {
+            ++i;
+        }
+        return i < text.size() && text[i] >= 0x40 && text[i] <= 0x7e ? i + 1 : i;
+    }
+    if (text[1] == ']') {
+        const std::size_t stop = text.substr(0, 256).find_first_of("\a\n");
+        return stop == std::string_view::npos ? 2 : stop + (text[stop] == '\a' ? 1 : 0);
+    }
+    return text[1] == '(' || text[1] == ')' ? std::min<std::size_t>(3, text.size()) : 2;
+}
+
+constexpr std::array<std::pair<std::string_view, std::string_view>, 22> replacements{{
+    {"&quot;", "\""},    {"&#34;", "\""},     {"&ldquo;", "\""}, {"&rdquo;", "\""}, {"&gt;", ">"},
+    {"&lt;", "<"},       {"&amp;", "&"},      {"&nbsp;", " "},   {"&#160;", " "},   {"&#39;", "'"},
+    {"\xe2\x80\x9c", "\""}, {"\xe2\x80\x9d", "\""}, {"\xe2\x80\x9e", "\""}, {"\xc2\xa0", " "}, {"\xe2\x88\x92", "-"},
+    {"\xe2\x80\x90", "-"}, {"\xe2\x80\x91", "-"}, {"\xe2\x80\x93", "-"}, {"\xe2\x80\x8b", ""}, {"\xef\xbb\xbf", ""},
+    {"&#x22;", "\""},    {"&#45;", "-"},
+}};
+
+/// Quoted-printable as mail archives leave it: "=3D", "=20", "=E2=80=9C". Returns the length of the code or 0.
+std::size_t quoted_printable(std::string_view text, std::string& out) {
+    if (text.starts_with("=3D")) {
+        out.push_back('=');
+        return 3;
+    }
+    if (text.starts_with("=20")) {
+        out.push_back(' ');
+        return 3;
+    }
+    if (text.starts_with("=22")) {
+        out.push_back('"');
+        return 3;
+    }
+    if (text.starts_with("=C2=A0")) {
+        out.push_back(' ');
+        return 6;
+    }
+    return 0;
+}
+
+bool uses_quoted_printable(std::string_view raw) {
+    // "=3D" alone may be a register row of a lost "0x"; the pair "=3D0x" cannot.
+    return raw.find("=3D0x") != std::string_view::npos || raw.find("=3D\"") != std::string_view::npos ||
+           raw.find("=20\n") != std::string_view::npos || raw.find("=20\r\n") != std::string_view::npos;
+}
+
+/// A line in which every character stands twice becomes one in which it stands once; others stay.
+void undouble(std::string& line) {
+    std::size_t bad = 0;
+    std::string half;
+    for (std::size_t i = 0; i < line.size();) {
+        std::size_t run = i;
+        while (run < line.size() && line[run] == line[i]) {
+            ++run;
+        }
+        const std::size_t length = run - i;
+        bad += length % 2;
+        half.append((length + 1) / 2, line[i]);
+        i = run;
+    }
+    const bool letters = std::any_of(line.begin(), line.end(), [](char c) { return is_alpha(c); });
+    if (line.size() >= 8 && letters && bad <= line.size() / 20) {
+        line = half;
+    }
+}
+
+void clean_line(std::string_view raw, bool printable, std::string& out) {
+    for (std::size_t i = 0; i < raw.size();) {
+        const char c = raw[i];
+        const auto rest = raw.substr(i);
+        if (c == escape) {
+            i += escape_length(rest);
+        } else if (c == '\b') {
+            if (!out.empty()) {
+                out.pop_back();
+            }
+            ++i;
+        } else if (c == '&' || static_cast<unsigned char>(c) >= 0x80) {
+            const auto found = std::find_if(replacements.begin(), replacements.end(),
+                                            [rest](auto& r) { return rest.starts_with(r.first); });
+            out.append(found == replacements.end() ? rest.substr(0, 1) : found->second);
+            i += found == replacements.end() ? 1 : found->first.size();
+        } else if (const std::size_t code = printable && c == '=' ? quoted_printable(rest, out) : 0; code > 0) {
+            i += code;
+        } else {
+            if (c == '\t' || (c >= 0x20 && c != 0x7f)) {
+                out.push_back(c);
+            }
+            ++i;
+        }
+    }
+}
+
+} // namespace
+
+TrapText::TrapText(std::string_view raw, std::uint64_t first_line) : view_(raw), first_line_(first_line) {
+    if (!needs_cleaning(raw)) {
+        return;
+    }
+    const bool printable = uses_quoted_printable(raw);
+    std::string line;
+    for (std::size_t start = 0; start < raw.size();) {
+        const std::size_t stop = std::min(raw.find('\n', start), raw.size());
+        line.clear();
+        clean_line(raw.substr(start, stop - start), printable, line);
+        undouble(line);
+        line_starts_.push_back(cleaned_.size());
+        if (printable && line.ends_with('=')) {
+            line.pop_back(); // soft line break
+        } else {
+            line.push_back('\n');
+        }
+        cleaned_ += line;
+        start = stop + 1;
+    }
+    view_ = cleaned_;
+}
+
+std::uint64_t TrapText::line_at(std::size_t offset) const {
+    if (line_starts_.empty()) {
+        const std::size_t stop = std::min(offset, view_.size());
+        return first_line_ + count_newlines(view_.data(), view_.data() + stop);
+    }
+    const auto after = std::upper_bound(line_starts_.begin(), line_starts_.end(), offset);
+    return first_line_ + static_cast<std::uint64_t>(after - line_starts_.begin()) - 1;
+}
+
+} // namespace hil
