@@ -24,24 +24,28 @@ enum class Mode : std::uint32_t {
     poll = 2,      ///< by reading the sequence number in shared memory; no doorbell is rung for it
 };
 
-constexpr std::string_view mode_name(Mode mode) { return mode == Mode::poll ? "poll" : "interrupt"; }
-constexpr bool mode_valid(std::uint32_t value) { return value == 1 || value == 2; }
+constexpr std::string_view mode_name(Mode mode) {
+    return mode == Mode::poll ? "poll" : "interrupt";
+}
+constexpr bool mode_valid(std::uint32_t value) {
+    return value == 1 || value == 2;
+}
 
-/// Of the side that asks. `run` is written last: a new value other than 0 starts a measurement with the modes beside it,
-/// 0 ends it.
+/// Of the side that asks. `run` is written last: a new value other than 0 starts a measurement with the modes beside
+/// it, 0 ends it.
 struct alignas(cache_line) RequestBlock {
     Shared<std::uint32_t> magic;
     Shared<std::uint32_t> version;
     Shared<std::uint32_t> requester_mode;
     Shared<std::uint32_t> responder_mode;
-    Shared<std::uint32_t> vector; ///< of the responder's doorbell
     Shared<std::uint32_t> run;
     alignas(cache_line) Shared<std::uint32_t> ping; ///< sequence number of the exchange asked for, from 1
 };
 static_assert(sizeof(RequestBlock) == 2 * cache_line);
 
-/// Of the side that answers. For exchange n: `received` is written before `pong` becomes n; `sent` is taken between that
-/// and the notification, and written after it, before `sent_for` becomes n: so that storing it is no part of the leg.
+/// Of the side that answers. For exchange n: `received` is written before `pong` becomes n; `sent` is taken between
+/// that and the notification, and written after it, before `sent_for` becomes n: so that storing it is no part of the
+/// leg.
 struct alignas(cache_line) ReplyBlock {
     Shared<std::uint32_t> magic;
     Shared<std::uint32_t> version;

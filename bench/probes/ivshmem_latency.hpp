@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Latency of a doorbell between two peers of shared memory: the requester notifies, the responder answers, and four
-// time stamps of the shared counter cut the round trip into its legs. Freestanding; the environment brings the doorbell.
+// time stamps of the shared counter cut the round trip into its legs. Freestanding; the environment brings the
+// doorbell.
 //
 //   requester                                     responder
 //   writes ping = n, barrier
@@ -11,9 +12,11 @@
 //
 // A notification is the doorbell's store where the receiver works with interrupts, and the store of the sequence number
 // where it polls: then no doorbell is rung, and the stamp is taken right before that store.
-// t0, t2: counter read immediately before the notifying store; publishing what it announces and the barrier come earlier.
-// t1, t3, interrupt: the environment's first instruction after the notification (an inmate: in the exception vector;
-//   Linux: behind the return of read() of the UIO device). Polling: the counter read after the load that saw the number.
+// t0, t2: counter read immediately before the notifying store; publishing what it announces and the barrier come
+// earlier. t1, t3, interrupt: the environment's first instruction after the notification (an inmate: in the exception
+// vector;
+//   Linux: behind the return of read() of the UIO device). Polling: the counter read after the load that saw the
+//   number.
 // round trip = t3 - t0; legs = t1 - t0 and t3 - t2. The responder's own part, t2 - t1, is in the round trip alone.
 #pragma once
 
@@ -54,7 +57,6 @@ template <Environment Env> class Requester {
     struct Setup {
         Mode own = Mode::interrupt;
         Mode peer = Mode::interrupt;
-        std::uint32_t vector = 0;
         Ticks limit = 0; ///< of one exchange
         Ticks quiet = 0; ///< without a doorbell so long, none is on its way
     };
@@ -70,7 +72,6 @@ template <Environment Env> class Requester {
         own_.version.store(version);
         own_.requester_mode.store(static_cast<std::uint32_t>(setup.own));
         own_.responder_mode.store(static_cast<std::uint32_t>(setup.peer));
-        own_.vector.store(setup.vector);
         own_.ping.store(sequence_);
         own_.run.store(run);
         publish_barrier();
@@ -110,8 +111,8 @@ template <Environment Env> class Requester {
         return ordered ? Outcome::completed : Outcome::disordered;
     }
 
-    /// The same instructions without peer and notification: publish, barrier, stamp, see an answer that is there, stamp.
-    /// What the probe itself adds to a round trip. Nothing when the peer changed its number meanwhile.
+    /// The same instructions without peer and notification: publish, barrier, stamp, see an answer that is there,
+    /// stamp. What the probe itself adds to a round trip. Nothing when the peer changed its number meanwhile.
     std::optional<Ticks> empty_exchange() {
         sequence_ = peer_.pong.load();
         own_.ping.store(sequence_); // answered already
@@ -123,11 +124,8 @@ template <Environment Env> class Requester {
 
     /// Takes doorbells that come late, so that they are not the next exchange's.
     void settle() {
-        constexpr unsigned most = 100; // a peer that rings without end does not hold us
-        for (unsigned taken = 0; setup_.own == Mode::interrupt && taken < most; ++taken) {
-            if (!environment_.wait(environment_.now() + setup_.quiet)) {
-                return;
-            }
+        if (setup_.own == Mode::interrupt) {
+            environment_.drain(setup_.quiet);
         }
     }
 
@@ -232,7 +230,7 @@ template <Environment Env> class Responder {
         own_mode_ = static_cast<Mode>(own_mode);
         peer_mode_ = static_cast<Mode>(peer_mode);
         last_ = peer_.ping.load();
-        environment_.wait(environment_.now()); // the doorbell of the request is no ping
+        environment_.drain(0); // the doorbell of the request is no ping
         own_.accepted_run.store(wanted);
         publish_barrier();
     }
@@ -327,14 +325,14 @@ inline void count_loss(Tally& tally, Outcome outcome, bool warming_up) {
 }
 
 /// Warm-up, the counted exchanges (a lost one is counted and not repeated), then as many empty ones. Ends after
-/// `most_lost_in_a_row` losses at the latest. `progress(done)` is called between exchanges.
-template <Environment Env, class Progress>
-Tally measure(Requester<Env>& requester, const Plan& plan, const Samples& samples, Progress&& progress) {
+/// `most_lost_in_a_row` losses at the latest, or between two exchanges when `keep_going()` says no.
+template <Environment Env, class KeepGoing>
+Tally measure(Requester<Env>& requester, const Plan& plan, const Samples& samples, KeepGoing&& keep_going) {
     Tally tally;
     std::uint64_t lost_in_a_row = 0;
     Ticks first = 0;
     const std::uint64_t total = plan.warmup + samples.round_trip.size();
-    for (std::uint64_t done = 0; done < total && !tally.gave_up; ++done) {
+    for (std::uint64_t done = 0; done < total && !tally.gave_up && keep_going(); ++done) {
         Stamps stamps;
         const Outcome outcome = requester.exchange(stamps);
         if (done == plan.warmup) {
@@ -350,7 +348,6 @@ Tally measure(Requester<Env>& requester, const Plan& plan, const Samples& sample
             tally.gave_up = ++lost_in_a_row >= plan.most_lost_in_a_row;
             requester.settle();
         }
-        progress(done + 1);
     }
     while (!tally.gave_up && tally.empty < tally.completed) {
         const std::optional<Ticks> overhead = requester.empty_exchange();
