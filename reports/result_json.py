@@ -7,8 +7,8 @@ One entry of run_type "iteration" for each series, named `<probe>/<series>`:
   iterations  counted samples
   counters    min, p50, p90, p99, p99_9, max, stddev in ns, exact from all samples; lost, warmup; items_per_second
 and for each of median, p99 and p99.9 one entry of run_type "aggregate", as latencies are compared by these.
-All times are nanoseconds. A run without records has no entries; the context's verdict and reason say why. (An entry with
-`error_occurred` and no times, which Google Benchmark knows, ends its compare.py with a KeyError.)
+All times are nanoseconds. A run without records has no entries; the context's verdict and reason say why. (An entry
+with `error_occurred` and no times, which Google Benchmark knows, ends its compare.py with a KeyError.)
 """
 
 from __future__ import annotations

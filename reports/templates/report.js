@@ -220,7 +220,8 @@
     const low = Math.min(...values) / 1.15;
     const high = Math.max(...values) * 1.15;
     container.replaceChildren();
-    new Dygraph(container, timelineRows(series), {
+    const rows = timelineRows(series);
+    const graph = new Dygraph(container, rows, {
       labels: ["t", "median", "slowest samples"],
       customBars: true, logscale: true, connectSeparatedPoints: true, animatedZooms: false,
       valueRange: [low, high], xRangePad: 4, fillAlpha: 0.22, strokeWidth: 1.5,
@@ -237,7 +238,14 @@
         },
       },
     });
-    return series.timeline.length + series.outliers.length;
+    return rows.filter(([t, band, dot]) => isInside(graph, t, (band || dot)[1])).length;
+  }
+
+  // Whether a point came to lie on the plot: only those count as drawn.
+  function isInside(graph, t, ns) {
+    const [x, y] = graph.toDomCoords(t, ns);
+    const area = graph.getArea();
+    return x >= area.x && x <= area.x + area.w && y >= area.y && y <= area.y + area.h;
   }
 
   // A short axis has room for about seven labels.
