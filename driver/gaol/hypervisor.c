@@ -17,6 +17,12 @@
 struct gaol_hypervisor gaol = { .cells = LIST_HEAD_INIT(gaol.cells) };
 DEFINE_MUTEX(gaol_lock);
 
+static bool holds_console(const struct gaol_image *image)
+{
+	return !(image->console_ring_offset & ~PAGE_MASK) && image->console_ring_offset < image->image_size &&
+	       image->image_size - image->console_ring_offset >= sizeof(struct gaol_console);
+}
+
 static int check_image(const struct firmware *firmware, u64 config_size, u64 memory_size)
 {
 	const struct gaol_image *image = (const void *)firmware->data;
@@ -30,8 +36,8 @@ static int check_image(const struct firmware *firmware, u64 config_size, u64 mem
 		return -EINVAL;
 	}
 	if (image->file_size > firmware->size || image->image_size < image->file_size ||
-	    image->entry_offset >= image->file_size || image->console_ring_offset & ~PAGE_MASK ||
-	    image->console_ring_offset + sizeof(struct gaol_console) > image->image_size) {
+	    image->entry_offset >= image->file_size ||
+	    (image->console_ring_offset && !holds_console(image))) {
 		pr_err(IMAGE_NAME ": damaged: file of %zu bytes\n", firmware->size);
 		return -EINVAL;
 	}
