@@ -1,0 +1,348 @@
+// SPDX-License-Identifier: Apache-2.0
+// Frames of the host <-> agent line: printable text that can be told apart from whatever else is on a shared console.
+//
+//   ~{ <base-85 text of header, payload and CRC-32> }
+//
+// "~", "{" and "}" are no base-85 digits here, so a frame's start is known wherever the reader begins, and damage is
+// over with the next start. The digits leave out ` $ ; & | > as well: a frame that ends up in a shell's input line is
+// one word that runs nothing and redirects nothing. CR and LF inside a frame are skipped: wrapping does no harm.
+//
+// A frame travels in one of two lanes. The high lane sets bit 7 of every character (0xa1 .. 0xfe): kernel, hypervisor
+// and inmates print ASCII, so their characters fall out of the frame again, wherever they were spliced in, and lines of
+// theirs stay whole. The start, 0xfe, occurs in no UTF-8 text; 0xff (telnet's escape) and control codes do not occur.
+// The plain lane is the same in seven bits, for lines that are not 8-bit clean; a splice there damages the frame.
+//
+// Binary form, little endian: u8 type, u8 flags, u16 payload length, u32 id, u32 offset, payload, zeros to a multiple
+// of four, u32 CRC-32 (IEEE 802.3) of all before it. Four bytes make five digits, first byte most significant.
+// Freestanding, no heap; everything is bounded by kMaxPayload.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+namespace hil::frame {
+
+inline constexpr std::size_t kHeaderSize = 12;
+inline constexpr std::size_t kMaxPayload = 1024; ///< bytes of payload in one frame
+inline constexpr std::size_t kMaxBytes = kHeaderSize + kMaxPayload + 4;
+inline constexpr std::size_t kMaxText = 3 + kMaxBytes / 4 * 5; ///< characters of one frame
+inline constexpr unsigned char kStart = '~';
+inline constexpr unsigned char kOpen = '{';
+inline constexpr unsigned char kClose = '}';
+
+/// What a frame says. The meaning of id, offset, flags and payload for each type is in driver/agent/protocol.hpp.
+enum class Type : std::uint8_t {
+    hello = 1,
+    welcome = 2,
+    put = 3,
+    get = 4,
+    state = 5,
+    data = 6,
+    drop = 7,
+    kill = 8,
+    damaged = 9,
+    bye = 10,
+    gone = 11,
+};
+
+/// Which characters carry a frame; the value is the bit set in each of them.
+enum class Lane : std::uint8_t {
+    plain = 0x00,
+    high = 0x80,
+};
+
+struct Frame {
+    Type type{};
+    std::uint8_t flags = 0;
+    std::uint32_t id = 0;
+    std::uint32_t offset = 0;
+    std::span<const std::uint8_t> payload; ///< up to kMaxPayload bytes; of a decoded frame valid during the call only
+};
+
+namespace detail {
+
+constexpr std::array<std::uint32_t, 256> make_crc_table() {
+    std::array<std::uint32_t, 256> table{};
+    for (std::uint32_t i = 0; i < 256; ++i) {
+        std::uint32_t value = i;
+        for (int bit = 0; bit < 8; ++bit) {
+            value = (value >> 1) ^ ((value & 1u) != 0 ? 0xedb88320u : 0u);
+        }
+        table[i] = value;
+    }
+    return table;
+}
+inline constexpr std::array<std::uint32_t, 256> kCrcTable = make_crc_table();
+
+constexpr bool is_digit(unsigned char c) {
+    for (const char excluded : {'~', '{', '}', '`', '$', ';', '&', '|', '>'}) {
+        if (c == static_cast<unsigned char>(excluded)) {
+            return false;
+        }
+    }
+    return c > 0x20 && c < 0x7f;
+}
+
+inline constexpr std::uint8_t kNoDigit = 0xff;
+
+struct Digits {
+    std::array<unsigned char, 85> character{};
+    std::array<std::uint8_t, 128> value{};
+    unsigned count = 0;
+};
+
+constexpr Digits make_digits() {
+    Digits digits;
+    for (unsigned c = 0; c < 128; ++c) {
+        digits.value[c] = kNoDigit;
+        if (is_digit(static_cast<unsigned char>(c))) {
+            digits.character[digits.count] = static_cast<unsigned char>(c);
+            digits.value[c] = static_cast<std::uint8_t>(digits.count++);
+        }
+    }
+    return digits;
+}
+inline constexpr Digits kDigits = make_digits();
+static_assert(kDigits.count == 85);
+
+} // namespace detail
+
+/// CRC-32 as in IEEE 802.3 (reflected 0xedb88320); pass the last result as `seed` to go on with the next piece.
+constexpr std::uint32_t crc32(std::span<const std::uint8_t> bytes, std::uint32_t seed = 0) {
+    std::uint32_t crc = ~seed;
+    for (const std::uint8_t byte : bytes) {
+        crc = (crc >> 8) ^ detail::kCrcTable[(crc ^ byte) & 0xffu];
+    }
+    return ~crc;
+}
+
+/// Little-endian numbers in a frame or a payload; the caller sees to the room.
+constexpr void put_u16(std::uint8_t* to, std::uint32_t value) {
+    to[0] = static_cast<std::uint8_t>(value);
+    to[1] = static_cast<std::uint8_t>(value >> 8);
+}
+constexpr void put_u32(std::uint8_t* to, std::uint32_t value) {
+    put_u16(to, value);
+    put_u16(to + 2, value >> 16);
+}
+constexpr std::uint32_t get_u16(const std::uint8_t* from) {
+    return from[0] | std::uint32_t{from[1]} << 8;
+}
+constexpr std::uint32_t get_u32(const std::uint8_t* from) {
+    return get_u16(from) | get_u16(from + 2) << 16;
+}
+
+/// Characters that a frame with `payload` bytes takes on the line.
+constexpr std::size_t text_size(std::size_t payload) {
+    return 3 + (kHeaderSize + (payload + 3) / 4 * 4 + 4) / 4 * 5;
+}
+
+/// Writes the frame's text to `out` (kMaxText always suffices) and returns its length; 0 when payload or text are too
+/// big.
+constexpr std::size_t encode(const Frame& frame, Lane lane, std::span<char> out) {
+    const std::size_t length = frame.payload.size();
+    if (length > kMaxPayload || out.size() < text_size(length)) {
+        return 0;
+    }
+    std::array<std::uint8_t, kMaxBytes> bytes{};
+    bytes[0] = static_cast<std::uint8_t>(frame.type);
+    bytes[1] = frame.flags;
+    put_u16(&bytes[2], static_cast<std::uint32_t>(length));
+    put_u32(&bytes[4], frame.id);
+    put_u32(&bytes[8], frame.offset);
+    for (std::size_t i = 0; i < length; ++i) {
+        bytes[kHeaderSize + i] = frame.payload[i];
+    }
+    const std::size_t body = kHeaderSize + (length + 3) / 4 * 4;
+    put_u32(&bytes[body], crc32({bytes.data(), body}));
+
+    std::size_t count = 0;
+    const auto emit = [&](unsigned char c) {
+        out[count++] = static_cast<char>(static_cast<unsigned char>(c | static_cast<unsigned char>(lane)));
+    };
+    emit(kStart);
+    emit(kOpen);
+    for (std::size_t i = 0; i < body + 4; i += 4) {
+        std::uint32_t word = std::uint32_t{bytes[i]} << 24 | std::uint32_t{bytes[i + 1]} << 16 |
+                             std::uint32_t{bytes[i + 2]} << 8 | bytes[i + 3];
+        std::array<unsigned char, 5> digits{};
+        for (std::size_t k = 5; k-- > 0; word /= 85) {
+            digits[k] = detail::kDigits.character[word % 85];
+        }
+        for (const unsigned char digit : digits) {
+            emit(digit);
+        }
+    }
+    emit(kClose);
+    return count;
+}
+
+/// One lane's half of the decoder: collects a candidate frame from characters without the lane's bit.
+class LaneDecoder {
+  public:
+    enum class Step {
+        text,   ///< the character belongs to no frame
+        held,   ///< the character was taken into the candidate
+        frame,  ///< the character ended a good frame: see frame()
+        broken, ///< the candidate, held(), is no frame; the character was not taken: push it again
+        bad,    ///< the character ended a damaged frame: it is in held() too
+    };
+
+    Step push(unsigned char c) {
+        if (c == kStart) {
+            if (size_ != 0) {
+                return Step::broken;
+            }
+            return hold(c);
+        }
+        if (size_ == 0) {
+            return Step::text;
+        }
+        if (size_ == 1) {
+            return c == kOpen ? hold(c) : Step::broken;
+        }
+        if (c == '\r' || c == '\n') {
+            return hold(c);
+        }
+        if (c == kClose) {
+            (void)hold(c);
+            return decode() ? Step::frame : Step::bad;
+        }
+        if (c >= 128 || detail::kDigits.value[c] == detail::kNoDigit || digits_ == kMaxText - 3) {
+            return Step::broken;
+        }
+        take_digit(detail::kDigits.value[c]);
+        return hold(c);
+    }
+
+    /// The candidate's characters, to be given back as text.
+    [[nodiscard]] std::span<const char> held() const { return {held_.data(), size_}; }
+    /// True when the candidate has got as far as its opening brace: most likely a frame of ours.
+    [[nodiscard]] bool opened() const { return size_ >= 2; }
+    [[nodiscard]] const Frame& frame() const { return frame_; }
+    void reset() {
+        size_ = digits_ = bytes_ = 0;
+        word_ = 0;
+        overflow_ = false;
+    }
+
+  private:
+    static constexpr std::size_t kHeld = kMaxText + 128; // room for line ends that came in by wrapping
+
+    Step hold(unsigned char c) {
+        if (size_ == kHeld) {
+            return Step::broken;
+        }
+        held_[size_++] = static_cast<char>(c);
+        return Step::held;
+    }
+
+    void take_digit(std::uint8_t digit) {
+        word_ = word_ * 85 + digit;
+        if (++digits_ % 5 != 0) {
+            return;
+        }
+        overflow_ = overflow_ || word_ > 0xffffffffu;
+        for (int shift = 24; shift >= 0; shift -= 8) {
+            body_[bytes_++] = static_cast<std::uint8_t>(word_ >> shift);
+        }
+        word_ = 0;
+    }
+
+    bool decode() {
+        if (overflow_ || digits_ % 5 != 0 || bytes_ < kHeaderSize + 4) {
+            return false;
+        }
+        const std::size_t length = get_u16(&body_[2]);
+        if (bytes_ != kHeaderSize + (length + 3) / 4 * 4 + 4) {
+            return false;
+        }
+        if (get_u32(&body_[bytes_ - 4]) != crc32({body_.data(), bytes_ - 4})) {
+            return false;
+        }
+        frame_ = {static_cast<Type>(body_[0]), body_[1], get_u32(&body_[4]), get_u32(&body_[8]),
+                  std::span<const std::uint8_t>(body_).subspan(kHeaderSize, length)};
+        return true;
+    }
+
+    std::array<char, kHeld> held_{};
+    std::array<std::uint8_t, kMaxBytes> body_{};
+    std::size_t size_ = 0;
+    std::size_t digits_ = 0;
+    std::size_t bytes_ = 0;
+    std::uint64_t word_ = 0;
+    bool overflow_ = false;
+    Frame frame_;
+};
+
+/// Splits a console's bytes into frames of both lanes and the text of everybody else.
+///
+/// The sink has: text(std::span<const char>), frame(const Frame&, Lane), damaged(Lane). What a damaged frame held goes
+/// to text in the plain lane (it may be a mere tilde of somebody's) and is dropped in the high lane (only frames begin
+/// with 0xfe).
+class Decoder {
+  public:
+    template <typename Sink> void feed(std::span<const char> bytes, Sink& sink) {
+        std::size_t run = 0; // start of the text not handed out yet
+        for (std::size_t i = 0; i < bytes.size(); ++i) {
+            const auto raw = static_cast<unsigned char>(bytes[i]);
+            const Lane lane = raw < 0x80 ? Lane::plain : Lane::high;
+            LaneDecoder& decoder = lane == Lane::plain ? plain_ : high_;
+            const auto c = static_cast<unsigned char>(raw & 0x7fu);
+            auto step = decoder.push(c);
+            if (step == LaneDecoder::Step::text) {
+                continue;
+            }
+            if (run < i) {
+                sink.text(bytes.subspan(run, i - run));
+            }
+            run = i + 1;
+            if (step == LaneDecoder::Step::broken) {
+                give_up(decoder, lane, sink);
+                step = decoder.push(c);
+                if (step == LaneDecoder::Step::text) {
+                    run = i;
+                }
+            }
+            if (step == LaneDecoder::Step::frame) {
+                sink.frame(decoder.frame(), lane);
+                decoder.reset();
+            } else if (step == LaneDecoder::Step::bad) {
+                give_up(decoder, lane, sink);
+            }
+        }
+        if (run < bytes.size()) {
+            sink.text(bytes.subspan(run));
+        }
+    }
+
+    /// True while characters are held back as the beginning of a frame.
+    [[nodiscard]] bool pending() const { return !plain_.held().empty() || !high_.held().empty(); }
+
+    /// Gives up what is held back: to be called when the line has been quiet for a while, and at its end.
+    template <typename Sink> void release(Sink& sink) {
+        give_up(plain_, Lane::plain, sink);
+        give_up(high_, Lane::high, sink);
+    }
+
+  private:
+    template <typename Sink> void give_up(LaneDecoder& decoder, Lane lane, Sink& sink) {
+        if (decoder.held().empty()) {
+            return;
+        }
+        if (lane == Lane::plain) {
+            sink.text(decoder.held());
+        }
+        if (lane == Lane::high || decoder.opened()) {
+            sink.damaged(lane);
+        }
+        decoder.reset();
+    }
+
+    LaneDecoder plain_;
+    LaneDecoder high_;
+};
+
+} // namespace hil::frame

@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "driver/agent/job.hpp"
+
+#include <sys/wait.h>
+
+#include <cerrno>
+#include <cstring>
+
+#include "driver/agent/file.hpp"
+
+namespace hil::agent {
+
+namespace {
+
+std::uint32_t number(std::string_view bytes) {
+    return frame::get_u32(reinterpret_cast<const std::uint8_t*>(bytes.data()));
+}
+
+std::span<const std::uint8_t> raw(const std::string& text) {
+    return {reinterpret_cast<const std::uint8_t*>(text.data()), text.size()};
+}
+
+} // namespace
+
+void Job::put(std::uint32_t offset, std::span<const std::uint8_t> piece, bool last) {
+    if (state_.phase != Phase::collecting || offset != argument_.size()) {
+        return;
+    }
+    if (argument_.size() + piece.size() > kMaxArgument) {
+        refuse(EFBIG, "the request is longer than 64 MiB");
+        return;
+    }
+    argument_.append(reinterpret_cast<const char*>(piece.data()), piece.size());
+    if (last) {
+        start();
+    }
+}
+
+void Job::start() {
+    std::string argument;
+    argument.swap(argument_); // not needed any more, whatever happens
+    if (argument.empty()) {
+        refuse(EINVAL, "empty request");
+        return;
+    }
+    const std::string_view rest = std::string_view(argument).substr(1);
+    switch (static_cast<Operation>(argument[0])) {
+    case Operation::run:
+        run(rest);
+        return;
+    case Operation::read_file: {
+        const std::string path(rest);
+        const int error = read_file(path, kMaxStream, streams_[0], state_.truncated);
+        error == 0 ? finish() : refuse(error, "reading " + path);
+        return;
+    }
+    case Operation::write_file: {
+        const std::size_t end = rest.find('\0', 4);
+        if (rest.size() < 5 || end == std::string_view::npos) {
+            refuse(EINVAL, "write_file without a path");
+            return;
+        }
+        const std::string path(rest.substr(4, end - 4));
+        const int error = write_file(path, static_cast<mode_t>(number(rest) & 07777u), rest.substr(end + 1));
+        error == 0 ? finish() : refuse(error, "writing " + path);
+        return;
+    }
+    }
+    refuse(ENOSYS, "unknown operation " + std::to_string(static_cast<unsigned char>(argument[0])));
+}
+
+void Job::run(std::string_view argument) {
+    if (argument.size() < 7 || argument.back() != '\0') {
+        refuse(EINVAL, "run without a command");
+        return;
+    }
+    const std::chrono::milliseconds limit{number(argument)};
+    const bool shell = argument[4] != 0;
+    std::vector<std::string> words;
+    for (argument.remove_prefix(5); !argument.empty();) {
+        const std::size_t end = argument.find('\0');
+        words.emplace_back(argument.substr(0, end));
+        argument.remove_prefix(end + 1);
+    }
+    child_ = std::make_unique<Child>(words, shell, limit);
+    if (child_->failed() != 0) {
+        refuse(child_->failed(), "starting " + (shell ? std::string("sh") : words[0]));
+        child_.reset();
+        return;
+    }
+    state_.phase = Phase::running;
+}
+
+void Job::read(int which) {
+    if (!child_->read(which, streams_[which])) {
+        return;
+    }
+    if (streams_[which].size() > kMaxStream) { // the pipe is read on, so that the command is not stuck
+        streams_[which].resize(kMaxStream);
+        state_.truncated = true;
+    }
+    state_.size[which] = static_cast<std::uint32_t>(streams_[which].size());
+}
+
+bool Job::settle(Clock::time_point now) {
+    if (child_ == nullptr || !child_->done(now)) {
+        return false;
+    }
+    const int status = child_->status();
+    if (WIFEXITED(status) && child_->cut() == Child::Cut::none) {
+        state_.ending = Ending::exited;
+        state_.code = static_cast<std::uint32_t>(WEXITSTATUS(status));
+    } else {
+        state_.ending = child_->cut() == Child::Cut::time_limit ? Ending::timed_out
+                        : child_->cut() == Child::Cut::request  ? Ending::killed
+                                                                : Ending::signalled;
+        state_.code = WIFSIGNALED(status) ? static_cast<std::uint32_t>(WTERMSIG(status)) : 0;
+    }
+    child_.reset();
+    finish();
+    return true;
+}
+
+void Job::refuse(int error, const std::string& text) {
+    state_.ending = Ending::refused;
+    state_.code = static_cast<std::uint32_t>(error);
+    streams_[0].clear();
+    streams_[1] = text + ": " + std::strerror(error);
+    finish();
+}
+
+void Job::finish() {
+    state_.phase = Phase::done;
+    for (int i = 0; i < 2; ++i) {
+        state_.size[i] = static_cast<std::uint32_t>(streams_[i].size());
+    }
+    state_.crc = frame::crc32(raw(streams_[1]), frame::crc32(raw(streams_[0])));
+}
+
+} // namespace hil::agent

@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0
+// One request: its argument as it comes in, the command it runs, the answer it leaves.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "driver/agent/child.hpp"
+#include "driver/agent/protocol.hpp"
+
+namespace hil::agent {
+
+class Job {
+  public:
+    explicit Job(std::uint32_t id) : id_(id) {}
+
+    [[nodiscard]] std::uint32_t id() const { return id_; }
+    [[nodiscard]] const State& state() const { return state_; }
+    [[nodiscard]] std::uint32_t received() const { return static_cast<std::uint32_t>(argument_.size()); }
+    [[nodiscard]] const std::string& stream(int which) const { return streams_[which]; }
+    [[nodiscard]] Child* child() { return child_.get(); }
+    [[nodiscard]] std::size_t memory() const { return argument_.size() + streams_[0].size() + streams_[1].size(); }
+
+    /// Takes a piece of the argument when it is the next one. The last one starts the work, this once.
+    void put(std::uint32_t offset, std::span<const std::uint8_t> piece, bool last);
+    /// Reads what a pipe of the command has.
+    void read(int which);
+    /// Looks whether the command is done; true when it became so now.
+    bool settle(Clock::time_point now);
+
+    bool acknowledged = false;        ///< the controller knows that it is done
+    std::uint32_t inline_limit = 256; ///< bytes of both streams that may travel in the state frame itself
+    unsigned said = 0;                ///< state frames sent unasked since it is done
+    Clock::time_point next_state{};   ///< when to say its state unasked
+
+  private:
+    void start();
+    void run(std::string_view argument);
+    void refuse(int error, const std::string& text);
+    void finish();
+
+    std::uint32_t id_;
+    State state_;
+    std::string argument_;
+    std::string streams_[2];
+    std::unique_ptr<Child> child_;
+};
+
+} // namespace hil::agent

@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the frames between the controller and hil-agent mean. Both sides include this file; all numbers little endian.
+//
+// The controller asks, the agent answers; the agent alone speaks up for heartbeats of a running command and for an
+// answer that is done. Every frame may be lost, doubled or late. A request has an id (session tag << 20 | counter,
+// counting up); its argument is put in pieces, and when it is complete the agent carries it out, once. Its answer
+// (state, two byte streams) is kept and can be asked for again, piece by piece, until it is dropped.
+//
+// | type    | from       | id | offset          | flags          | payload |
+// |---------|------------|----|-----------------|----------------|---------|
+// | hello   | controller | session tag << 20 | | | u64 nonce, u32 heartbeat period in ms |
+// | welcome | agent      | as in hello, or 0 when unasked | | | u32 protocol version, u64 nonce of this agent, u64
+// nonce of the session, text | | put     | controller | request | of the piece | kLast on the last piece | a piece of
+// the argument | | state   | agent      | request | argument bytes received | | struct State; then, when done and
+// short, both streams | | get     | controller | request | first byte wanted | stream | u32 bytes wanted, u16 bytes a
+// piece | | data    | agent      | request | of the piece | stream | the piece | | kill    | controller | request | | |
+// | | drop    | controller | request | | | the answer has arrived; it need not be kept | | damaged | agent      | 0 | |
+// | a damaged frame was seen: say it again | | bye     | controller | session tag << 20 | | | leave; the shell comes
+// back | | gone    | agent      | as in bye | | | last frame of the agent |
+//
+// Argument: u8 operation, then
+//   run         u32 time limit in ms (0 none), u8 shell, then words, each ended by NUL (shell: one word, given to sh
+//   -c) read_file   path write_file  u32 mode, path, NUL, content (replaces a regular file at once, or is written into
+//   a device or sysfs file)
+// Answer streams: 0 output (stdout; content of the file), 1 stderr, or the text of a failure.
+#pragma once
+
+#include <cstdint>
+
+#include "bench/core/frame.hpp"
+
+namespace hil::agent {
+
+inline constexpr std::uint32_t kProtocolVersion = 1;
+inline constexpr std::uint8_t kLast = 1;
+inline constexpr std::uint32_t kCounterBits = 20;
+inline constexpr std::uint32_t kCounterMask = (1u << kCounterBits) - 1;
+inline constexpr std::uint32_t kMaxArgument = 64u << 20; ///< bytes of one request
+inline constexpr std::uint32_t kMaxStream = 64u << 20;   ///< bytes of one answer stream; the rest is cut, and said so
+
+enum class Operation : std::uint8_t {
+    run = 1,
+    read_file = 2,
+    write_file = 3,
+};
+
+enum class Phase : std::uint8_t {
+    collecting = 0, ///< the argument is not complete
+    running = 1,
+    done = 2,
+    unknown = 3, ///< no such request: dropped long ago, or of another session
+};
+
+enum class Ending : std::uint8_t {
+    exited = 0,    ///< code: exit status
+    signalled = 1, ///< code: signal
+    timed_out = 2, ///< killed at its time limit; code: signal
+    killed = 3,    ///< killed on request; code: signal
+    refused = 4,   ///< could not be carried out; code: errno, stream 1: what was tried
+};
+
+/// Payload of a state frame.
+struct State {
+    Phase phase = Phase::collecting;
+    Ending ending = Ending::exited;
+    bool truncated = false; ///< a stream was longer than kMaxStream
+    std::uint32_t code = 0;
+    std::uint32_t size[2] = {0, 0}; ///< bytes of each stream so far
+    std::uint32_t crc = 0;          ///< CRC-32 of both streams, one after the other, when done
+};
+
+inline constexpr std::size_t kStateSize = 20;
+
+inline void pack(const State& state, std::uint8_t* to) {
+    to[0] = static_cast<std::uint8_t>(state.phase);
+    to[1] = static_cast<std::uint8_t>(state.ending);
+    frame::put_u16(to + 2, state.truncated ? 1 : 0);
+    frame::put_u32(to + 4, state.code);
+    frame::put_u32(to + 8, state.size[0]);
+    frame::put_u32(to + 12, state.size[1]);
+    frame::put_u32(to + 16, state.crc);
+}
+
+/// `from` has at least kStateSize bytes.
+inline State unpack(const std::uint8_t* from) {
+    State state;
+    state.phase = static_cast<Phase>(from[0]);
+    state.ending = static_cast<Ending>(from[1]);
+    state.truncated = frame::get_u16(from + 2) != 0;
+    state.code = frame::get_u32(from + 4);
+    state.size[0] = frame::get_u32(from + 8);
+    state.size[1] = frame::get_u32(from + 12);
+    state.crc = frame::get_u32(from + 16);
+    return state;
+}
+
+} // namespace hil::agent

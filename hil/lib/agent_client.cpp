@@ -1,0 +1,466 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "hil/lib/agent_client.hpp"
+
+#include <algorithm>
+#include <array>
+#include <bit>
+#include <cstring>
+#include <random>
+
+namespace hil {
+
+namespace {
+
+using namespace std::chrono_literals;
+using agent::Phase;
+
+constexpr auto kSlice = 100ms;     // between two looks at an interrupt
+constexpr auto kAfterDamage = 3ms; // quiet after a damaged frame before asking again: the rest may still be coming
+constexpr double kSmallestPiece = 16;
+constexpr double kFirstPiece = 512;
+constexpr auto kWriteLimit = 5s;
+constexpr unsigned kCalmAfter = 32;    // good frames in a row that make a line a good one
+constexpr std::size_t kMaxAhead = 256; // pieces behind a gap
+
+std::uint64_t random_number() {
+    std::random_device device;
+    return std::uint64_t{device()} << 32 | device();
+}
+
+void put_u64(std::uint8_t* to, std::uint64_t value) {
+    frame::put_u32(to, static_cast<std::uint32_t>(value));
+    frame::put_u32(to + 4, static_cast<std::uint32_t>(value >> 32));
+}
+
+std::uint64_t get_u64(const std::uint8_t* from) {
+    return frame::get_u32(from) | std::uint64_t{frame::get_u32(from + 4)} << 32;
+}
+
+std::span<const std::uint8_t> raw(std::string_view text) {
+    return {reinterpret_cast<const std::uint8_t*>(text.data()), text.size()};
+}
+
+void append_u32(std::string& to, std::uint32_t value) {
+    std::array<std::uint8_t, 4> bytes{};
+    frame::put_u32(bytes.data(), value);
+    to.append(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+}
+
+// The refusal of a request, as an error for a person.
+Error refused(const AgentAnswer& answer) {
+    return Error{"the agent could not do it: " + answer.err};
+}
+
+} // namespace
+
+AgentClient::AgentClient(Console& console, AgentOptions options)
+    : console_(console), options_(options),
+      piece_(std::min(kFirstPiece, static_cast<double>(std::min(options.largest_piece, frame::kMaxPayload)))) {
+    session_ = random_number();
+    tag_ = static_cast<std::uint32_t>(session_ >> 52);
+}
+
+Result<AgentInfo> AgentClient::hello(std::chrono::milliseconds limit, const Interrupted& interrupted) {
+    const auto deadline = SteadyClock::now() + limit;
+    std::array<std::uint8_t, 12> payload{};
+    put_u64(payload.data(), session_);
+    frame::put_u32(&payload[8], static_cast<std::uint32_t>(options_.heartbeat.count()));
+    for (unsigned attempt = 0; SteadyClock::now() < deadline; ++attempt) {
+        lane_ = attempt < 4 || attempt % 2 == 0 ? frame::Lane::high : frame::Lane::plain;
+        if (Status sent = send({frame::Type::hello, 0, tag_ << agent::kCounterBits, 0, payload}); !sent) {
+            return sent.error();
+        }
+        const auto again = std::min(deadline, SteadyClock::now() + 50ms * (1u << std::min(attempt, 4u)));
+        while (const auto frame = console_.next_frame(again)) {
+            const auto& bytes = frame->payload;
+            if (frame->damaged || frame->type != frame::Type::welcome || bytes.size() < 20 ||
+                get_u64(&bytes[12]) != session_) {
+                continue;
+            }
+            info_ = {frame::get_u32(bytes.data()), get_u64(&bytes[4]), {bytes.begin() + 20, bytes.end()}, lane_};
+            greeted_ = true;
+            if (info_.version != agent::kProtocolVersion) {
+                return Error{"the agent speaks version " + std::to_string(info_.version) +
+                             " of the protocol, this controller " + std::to_string(agent::kProtocolVersion) +
+                             ": place the agent that was built with it"};
+            }
+            return info_;
+        }
+        if (interrupted && interrupted()) {
+            return Error{"interrupted"};
+        }
+        if (const LinkEvent link = console_.link(); link.link != Link::open) {
+            return Error{std::string("no agent: the console is ") + to_string(link.link) + " (" + link.detail + ")"};
+        }
+    }
+    return Error{"no agent answered within " + std::to_string(limit.count() / 1000) +
+                 " s: was hil-agent started on this console? Last text: " + console_.tail()};
+}
+
+Result<AgentAnswer> AgentClient::run(const AgentCommand& command, const Interrupted& interrupted) {
+    std::string argument(1, static_cast<char>(agent::Operation::run));
+    append_u32(argument, static_cast<std::uint32_t>(command.limit.count()));
+    argument.push_back(command.shell ? 1 : 0);
+    for (const std::string& word : command.words) {
+        if (word.find('\0') != std::string::npos) {
+            return Error{"a command's word holds a NUL byte"};
+        }
+        argument.append(word).push_back('\0');
+    }
+    return call(raw(argument), &command, command.limit, interrupted);
+}
+
+Result<std::string> AgentClient::read_file(const std::string& path, const Interrupted& interrupted) {
+    const std::string argument = static_cast<char>(agent::Operation::read_file) + path;
+    auto answer = call(raw(argument), nullptr, 0ms, interrupted);
+    if (!answer) {
+        return answer.error();
+    }
+    if (answer->ending == agent::Ending::refused) {
+        return refused(*answer);
+    }
+    if (answer->truncated) {
+        return Error{path + " is longer than the agent sends: " + std::to_string(agent::kMaxStream) + " bytes"};
+    }
+    return std::move(answer->out);
+}
+
+Status AgentClient::write_file(const std::string& path, std::string_view content, std::uint32_t mode,
+                               const Interrupted& interrupted) {
+    std::string argument(1, static_cast<char>(agent::Operation::write_file));
+    append_u32(argument, mode);
+    argument.append(path).push_back('\0');
+    argument.append(content);
+    if (argument.size() > agent::kMaxArgument) {
+        return Error{"cannot send " + std::to_string(content.size()) + " bytes to " + path + ": the agent takes " +
+                     std::to_string(agent::kMaxArgument)};
+    }
+    const auto answer = call(raw(argument), nullptr, 0ms, interrupted);
+    if (!answer) {
+        return answer.error();
+    }
+    return answer->ending == agent::Ending::refused ? Status(refused(*answer)) : Status(Nothing{});
+}
+
+Status AgentClient::bye(std::chrono::milliseconds limit, const Interrupted& interrupted) {
+    const auto deadline = SteadyClock::now() + limit;
+    while (SteadyClock::now() < deadline && !(interrupted && interrupted())) {
+        if (Status sent = send({frame::Type::bye, 0, tag_ << agent::kCounterBits, 0, {}}); !sent) {
+            return sent;
+        }
+        while (const auto frame = console_.next_frame(std::min(deadline, SteadyClock::now() + 200ms))) {
+            if (!frame->damaged && frame->type == frame::Type::gone) {
+                greeted_ = false;
+                return Nothing{};
+            }
+        }
+    }
+    return Error{"the agent did not confirm that it leaves; send Ctrl-C three times, or it has left already"};
+}
+
+// --- One call --------------------------------------------------------------------------------------------------------
+
+Result<AgentAnswer> AgentClient::call(std::span<const std::uint8_t> argument, const AgentCommand* command,
+                                      std::chrono::milliseconds limit, const Interrupted& interrupted) {
+    if (!greeted_) {
+        return Error{"no session with an agent: hello() comes first"};
+    }
+    Call call;
+    call.id = tag_ << agent::kCounterBits | (++counter_ & agent::kCounterMask);
+    call.argument = argument;
+    call.command = command;
+    ++counts_.calls;
+
+    const auto begin = SteadyClock::now();
+    auto last_good = begin;
+    auto last_asked = begin;
+    bool hurry = false; // a damaged frame was seen since the last question
+    bool first = true;  // nothing was asked twice: the time to the answer is a round trip
+    backoff_ = 0;
+    if (Status asked = ask(call, false); !asked) {
+        return asked.error();
+    }
+    while (!complete(call)) {
+        const auto quiet_since = std::max(last_asked, console_.last_frame_byte());
+        const auto ask_at = quiet_since + (hurry ? std::chrono::milliseconds(kAfterDamage) : patience(call));
+        const auto now = SteadyClock::now();
+        const auto frame = console_.next_frame(std::min(ask_at, now + kSlice));
+        if (interrupted && interrupted()) {
+            (void)send({frame::Type::kill, 0, call.id, 0, {}});
+            return Error{"interrupted"};
+        }
+        if (frame && frame->damaged) {
+            ++counts_.damaged;
+            went_badly();
+            hurry = true;
+            continue;
+        }
+        if (frame) {
+            const std::uint32_t accepted = call.accepted;
+            if (frame->type == frame::Type::damaged) {
+                ++counts_.damaged;
+                hurry = true;
+                went_badly();
+                continue;
+            }
+            if (Status taken = take(call, *frame); !taken) {
+                return taken.error();
+            }
+            if (frame->id != call.id) {
+                continue;
+            }
+            last_good = SteadyClock::now();
+            backoff_ = 0;
+            if (first) {
+                const double took = std::chrono::duration<double, std::milli>(last_good - last_asked).count();
+                round_trip_ms_ = 0.8 * round_trip_ms_ + 0.2 * std::min(took, 500.0);
+                first = false;
+            }
+            report_output(call);
+            if (complete(call)) {
+                break;
+            }
+            if (satisfied(call) || call.accepted != accepted) {
+                hurry = false;
+                last_asked = last_good;
+                if (Status asked = ask(call, false); !asked) {
+                    return asked.error();
+                }
+            }
+            continue;
+        }
+        if (const LinkEvent link = console_.link(); link.link != Link::open) {
+            return Error{std::string("the console is ") + to_string(link.link) + " (" + link.detail +
+                         "): whether the request was carried out is unknown"};
+        }
+        const auto later = SteadyClock::now();
+        if (later - last_good > options_.silence) {
+            return Error{silence_text()};
+        }
+        if (limit.count() > 0 && later - begin > limit + options_.silence) {
+            return Error{"the agent did not end the command at its limit of " + std::to_string(limit.count()) + " ms"};
+        }
+        if (later >= std::max(last_asked, console_.last_frame_byte()) +
+                         (hurry ? std::chrono::milliseconds(kAfterDamage) : patience(call))) {
+            if (!hurry) {
+                backoff_ = std::min(backoff_ + 1, 6u);
+                if (!call.known || call.state.phase != Phase::running) {
+                    went_badly();
+                }
+            }
+            hurry = false;
+            first = false;
+            last_asked = later;
+            if (Status asked = ask(call, true); !asked) {
+                return asked.error();
+            }
+        }
+    }
+    return finish(call);
+}
+
+// True when nothing more is on its way that was asked for.
+bool AgentClient::satisfied(const Call& call) const {
+    if (!call.known || call.state.phase == Phase::collecting) {
+        return false;
+    }
+    for (int i = 0; i < 2; ++i) {
+        if (call.streams[i].bytes.size() < call.asked_until[i]) {
+            return false;
+        }
+    }
+    return true;
+}
+
+bool AgentClient::complete(const Call& call) {
+    return call.known && call.state.phase == Phase::done && call.streams[0].bytes.size() == call.state.size[0] &&
+           call.streams[1].bytes.size() == call.state.size[1];
+}
+
+// Says what has to be said next: the argument, or the wish for the bytes that lack, or the question how it stands.
+Status AgentClient::ask(Call& call, bool again) {
+    if (again) {
+        ++counts_.resent;
+    }
+    if (!call.known || call.state.phase == Phase::collecting) {
+        return put(call);
+    }
+    for (int i = 0; i < 2; ++i) {
+        if (call.streams[i].bytes.size() < call.state.size[i]) {
+            return get(call, i);
+        }
+    }
+    return again ? put(call) : Status(Nothing{});
+}
+
+Status AgentClient::put(const Call& call) {
+    const auto piece = static_cast<std::size_t>(piece_);
+    const std::size_t whole = call.argument.size();
+    const auto hint = static_cast<std::uint8_t>(std::bit_width(piece) - 1);
+    if (call.known && call.state.phase != Phase::collecting) { // a question only: an empty piece
+        return send(
+            {frame::Type::put, static_cast<std::uint8_t>(hint << 4), call.id, static_cast<std::uint32_t>(whole), {}});
+    }
+    const std::size_t window = successes_ > kCalmAfter ? 8 : 2;
+    std::size_t at = call.accepted;
+    for (std::size_t i = 0; i < window && (at < whole || i == 0); ++i) {
+        const std::size_t count = std::min(piece, whole - at);
+        const auto flags = static_cast<std::uint8_t>(hint << 4 | (at + count == whole ? agent::kLast : 0));
+        Status sent =
+            send({frame::Type::put, flags, call.id, static_cast<std::uint32_t>(at), call.argument.subspan(at, count)});
+        if (!sent) {
+            return sent;
+        }
+        at += count;
+    }
+    return Nothing{};
+}
+
+Status AgentClient::get(Call& call, int stream) {
+    const Stream& have = call.streams[stream];
+    const auto from = static_cast<std::uint32_t>(have.bytes.size());
+    const auto piece = static_cast<std::uint32_t>(piece_);
+    const std::uint32_t window = piece * (successes_ > kCalmAfter ? 32 : 4);
+    std::uint32_t until = std::min(call.state.size[stream], from + window);
+    if (!have.ahead.empty()) { // only the gap
+        until = std::min(until, have.ahead.begin()->first);
+    }
+    call.asked_until[stream] = until;
+    std::array<std::uint8_t, 6> payload{};
+    frame::put_u32(payload.data(), until - from);
+    frame::put_u16(&payload[4], piece);
+    return send({frame::Type::get, static_cast<std::uint8_t>(stream), call.id, from, payload});
+}
+
+Status AgentClient::take(Call& call, const InboundFrame& frame) {
+    if (frame.type == frame::Type::welcome && frame.payload.size() >= 20 && get_u64(&frame.payload[4]) != info_.nonce) {
+        return Error{"the agent was started anew: whether the request was carried out is unknown"};
+    }
+    if (frame.id != call.id) {
+        return Nothing{}; // late, of an older call
+    }
+    if (frame.type == frame::Type::state && frame.payload.size() >= agent::kStateSize) {
+        went_well();
+        take_state(call, frame);
+    } else if (frame.type == frame::Type::data && frame.flags < 2) {
+        went_well();
+        take_data(call, frame);
+    }
+    if (call.known && call.state.phase == Phase::unknown) {
+        return Error{
+            "the agent does not know the request (it lost the session): whether it was carried out is unknown"};
+    }
+    return Nothing{};
+}
+
+void AgentClient::take_state(Call& call, const InboundFrame& frame) {
+    const agent::State state = agent::unpack(frame.payload.data());
+    if (call.known && state.phase < call.state.phase) {
+        return; // overtaken by a later one
+    }
+    call.known = true;
+    call.state = state;
+    call.accepted = std::max(call.accepted, std::min(frame.offset, static_cast<std::uint32_t>(call.argument.size())));
+    const std::size_t both = std::size_t{state.size[0]} + state.size[1];
+    if (state.phase == Phase::done && frame.payload.size() == agent::kStateSize + both) {
+        const char* bytes = reinterpret_cast<const char*>(frame.payload.data()) + agent::kStateSize;
+        append(call.streams[0], 0, {bytes, state.size[0]});
+        append(call.streams[1], 0, {bytes + state.size[0], state.size[1]});
+    }
+}
+
+void AgentClient::take_data(Call& call, const InboundFrame& frame) {
+    Stream& stream = call.streams[frame.flags];
+    const std::string_view piece(reinterpret_cast<const char*>(frame.payload.data()), frame.payload.size());
+    if (frame.offset > stream.bytes.size() && stream.ahead.size() >= kMaxAhead) {
+        return;
+    }
+    append(stream, frame.offset, piece);
+}
+
+// Puts a piece in its place, and behind it what was waiting for it.
+void AgentClient::append(Stream& stream, std::uint32_t offset, std::string_view piece) {
+    if (offset > stream.bytes.size()) {
+        auto& kept = stream.ahead[offset];
+        if (kept.size() < piece.size()) {
+            kept = piece;
+        }
+        return;
+    }
+    const std::size_t known = stream.bytes.size() - offset;
+    if (known < piece.size()) {
+        stream.bytes.append(piece.substr(known));
+    }
+    while (!stream.ahead.empty() && stream.ahead.begin()->first <= stream.bytes.size()) {
+        const auto first = stream.ahead.begin();
+        const std::size_t skip = stream.bytes.size() - first->first;
+        if (skip < first->second.size()) {
+            stream.bytes.append(first->second, skip);
+        }
+        stream.ahead.erase(first);
+    }
+}
+
+void AgentClient::report_output(Call& call) {
+    if (call.command == nullptr || !call.command->on_output) {
+        return;
+    }
+    for (int i = 0; i < 2; ++i) {
+        Stream& stream = call.streams[i];
+        if (stream.reported < stream.bytes.size()) {
+            call.command->on_output(i, std::string_view(stream.bytes).substr(stream.reported));
+            stream.reported = stream.bytes.size();
+        }
+    }
+}
+
+Result<AgentAnswer> AgentClient::finish(Call& call) {
+    AgentAnswer answer{call.state.ending, static_cast<int>(call.state.code), call.state.truncated,
+                       std::move(call.streams[0].bytes), std::move(call.streams[1].bytes)};
+    if (frame::crc32(raw(answer.err), frame::crc32(raw(answer.out))) != call.state.crc) {
+        return Error{"the answer's CRC is wrong though every piece was right: the agent or this controller has a bug"};
+    }
+    if (Status sent = send({frame::Type::drop, 0, call.id, 0, {}}); !sent) {
+        return sent.error();
+    }
+    return answer;
+}
+
+Status AgentClient::send(const frame::Frame& frame) {
+    std::array<char, frame::kMaxText> text;
+    ++counts_.sent;
+    return console_.write({text.data(), frame::encode(frame, lane_, text)}, kWriteLimit);
+}
+
+// --- What the line can take ------------------------------------------------------------------------------------------
+
+// Pieces grow by a fifth with each good frame and shrink as much with each bad one, faster when several are bad in a
+// row. On a line that damages every hundredth byte they settle near 32 bytes, where the most gets through; on a good
+// one at the largest.
+void AgentClient::went_well() {
+    failures_ = 0;
+    ++successes_;
+    const auto largest = static_cast<double>(std::min(options_.largest_piece, frame::kMaxPayload));
+    piece_ = std::min(piece_ * 1.2, largest);
+}
+
+void AgentClient::went_badly() {
+    successes_ = 0;
+    piece_ = std::max(piece_ / (++failures_ >= 3 ? 2.0 : 1.2), kSmallestPiece);
+}
+
+// How long to wait for a sign before asking again.
+std::chrono::milliseconds AgentClient::patience(const Call& call) const {
+    if (call.known && call.state.phase == Phase::running && satisfied(call)) {
+        return options_.heartbeat * 5 / 2;
+    }
+    const double wait = std::clamp(2 * round_trip_ms_ + 10, 20.0, 1000.0) * (1u << backoff_);
+    return std::chrono::milliseconds(static_cast<std::int64_t>(std::min(wait, 2000.0)));
+}
+
+std::string AgentClient::silence_text() const {
+    return "the agent has been silent for " + std::to_string(options_.silence.count() / 1000) +
+           " s: whether the request was carried out is unknown. Last text: " + console_.tail();
+}
+
+} // namespace hil

@@ -1,0 +1,176 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "hil/lib/chaos.hpp"
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <cstdio>
+
+namespace hil {
+
+namespace {
+
+constexpr std::size_t kMaxArriving = 256 * 1024;
+constexpr std::size_t kMaxLeaving = 64 * 1024;
+
+struct Name {
+    std::string_view name;
+    double ChaosOptions::*rate;
+};
+constexpr std::array kNames = {
+    Name{"drop", &ChaosOptions::drop},       Name{"duplicate", &ChaosOptions::duplicate},
+    Name{"corrupt", &ChaosOptions::corrupt}, Name{"splice", &ChaosOptions::splice},
+    Name{"delay", &ChaosOptions::delay},     Name{"delay_ms", &ChaosOptions::delay_ms},
+    Name{"flood", &ChaosOptions::flood},     Name{"disconnect", &ChaosOptions::disconnect},
+};
+
+Status set_option(ChaosOptions& options, std::string_view name, std::string_view value) {
+    const char* end = value.data() + value.size();
+    if (name == "seed") {
+        const auto parsed = std::from_chars(value.data(), end, options.seed);
+        return parsed.ec == std::errc{} && parsed.ptr == end
+                   ? Status(Nothing{})
+                   : Status(Error{"chaos: the seed '" + std::string(value) + "' is no number"});
+    }
+    if (name == "interleave") {
+        options.interleave = value == "1";
+        return Nothing{};
+    }
+    for (const Name& known : kNames) {
+        if (known.name != name) {
+            continue;
+        }
+        const auto parsed = std::from_chars(value.data(), end, options.*known.rate);
+        const double most = name == "delay_ms" ? 60'000 : 1;
+        if (parsed.ec != std::errc{} || parsed.ptr != end || !(options.*known.rate >= 0) ||
+            options.*known.rate > most) {
+            return Error{"chaos: " + std::string(name) + "=" + std::string(value) + " is no number from 0 to " +
+                         std::to_string(static_cast<int>(most))};
+        }
+        return Nothing{};
+    }
+    return Error{"chaos: unknown fault '" + std::string(name) +
+                 "': seed, drop, duplicate, corrupt, splice, interleave, delay, "
+                 "delay_ms, disconnect and flood are known"};
+}
+
+} // namespace
+
+Result<ChaosOptions> parse_chaos(std::string_view text) {
+    ChaosOptions options;
+    while (!text.empty()) {
+        const std::string_view item = text.substr(0, text.find(','));
+        text.remove_prefix(std::min(item.size() + 1, text.size()));
+        const std::size_t equals = item.find('=');
+        const std::string_view value = equals == std::string_view::npos ? "" : item.substr(equals + 1);
+        if (const Status status = set_option(options, item.substr(0, equals), value); !status) {
+            return status.error();
+        }
+    }
+    return options;
+}
+
+ChaosStream::ChaosStream(std::unique_ptr<Stream> inner, const ChaosOptions& options)
+    : inner_(std::move(inner)), options_(options), random_(options.seed) {}
+
+bool ChaosStream::chance(double rate) {
+    return rate > 0 && std::uniform_real_distribution<double>(0, 1)(random_) < rate;
+}
+
+void ChaosStream::begin_splice() {
+    std::array<char, 96> line{};
+    const int length = std::snprintf(
+        line.data(), line.size(), "[%5llu.%06llu] chaos: splice %llu, with ~{words} in it\r\n",
+        static_cast<unsigned long long>(splices_ / 10), static_cast<unsigned long long>(random_() % 1'000'000),
+        static_cast<unsigned long long>(splices_));
+    ++splices_;
+    foreign_.append(line.data(), static_cast<std::size_t>(length));
+}
+
+void ChaosStream::harm(char byte, std::string& out, bool from_machine) {
+    if (chance(options_.disconnect)) {
+        cut_ = true;
+        return;
+    }
+    if (from_machine && foreign_.empty() && chance(options_.splice)) {
+        begin_splice();
+    }
+    while (!foreign_.empty() && from_machine && (!options_.interleave || chance(0.5))) {
+        out.push_back(foreign_.front());
+        foreign_.erase(0, 1);
+    }
+    if (from_machine && chance(options_.flood)) {
+        for (int i = 0; i < 2048; ++i) {
+            out += "inmate: still here, counting up and up\r\n";
+        }
+    }
+    if (chance(options_.drop)) {
+        return;
+    }
+    out.push_back(chance(options_.corrupt) ? static_cast<char>(random_()) : byte);
+    if (chance(options_.duplicate)) {
+        out.push_back(out.back());
+    }
+}
+
+Transfer ChaosStream::read(std::span<char> to) {
+    const auto now = Clock::now();
+    Transfer got;
+    std::array<char, 4096> buffer;
+    if (!cut_ && arriving_.size() < kMaxArriving) {
+        got = inner_->read(buffer);
+    }
+    std::string harmed;
+    for (std::size_t i = 0; i < got.count && !cut_; ++i) {
+        harmed.clear();
+        if (chance(options_.delay)) {
+            const double milliseconds = std::uniform_real_distribution<double>(0, options_.delay_ms)(random_);
+            latest_ =
+                std::max(latest_, now + std::chrono::microseconds(static_cast<std::int64_t>(milliseconds * 1000)));
+        }
+        harm(buffer[i], harmed, true);
+        for (const char c : harmed) {
+            arriving_.push_back({std::max(latest_, now), c});
+        }
+    }
+    Transfer outcome;
+    while (outcome.count < to.size() && !arriving_.empty() && arriving_.front().when <= now) {
+        to[outcome.count++] = arriving_.front().value;
+        arriving_.pop_front();
+    }
+    if (outcome.count == 0 && arriving_.empty()) {
+        outcome.state = cut_ ? StreamState::ended : got.state;
+        outcome.why = cut_ ? "chaos: disconnected" : got.why;
+    }
+    return outcome;
+}
+
+Transfer ChaosStream::write(std::span<const char> from) {
+    Transfer outcome;
+    for (const char byte : from) {
+        if (leaving_.size() > kMaxLeaving || cut_) {
+            break;
+        }
+        harm(byte, leaving_, false);
+        ++outcome.count;
+    }
+    if (!leaving_.empty()) {
+        const Transfer sent = inner_->write(leaving_);
+        leaving_.erase(0, sent.count);
+        outcome.state = sent.state;
+        outcome.why = sent.why;
+    }
+    if (cut_) {
+        return {outcome.count, StreamState::ended, "chaos: disconnected"};
+    }
+    return outcome;
+}
+
+std::optional<std::chrono::steady_clock::time_point> ChaosStream::due() const {
+    if (!arriving_.empty()) {
+        return arriving_.front().when;
+    }
+    return inner_->due();
+}
+
+} // namespace hil

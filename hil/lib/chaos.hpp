@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: Apache-2.0
+// Chaos: a stream that does to its bytes what bad lines and other writers do, at given rates, repeatably.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <random>
+#include <string>
+#include <string_view>
+
+#include "hil/lib/stream.hpp"
+
+namespace hil {
+
+/// Rates are chances for each byte, 0 to 1. Both directions suffer alike, but splices and floods: those only come from
+/// the machine.
+struct ChaosOptions {
+    std::uint64_t seed = 1;
+    double drop = 0;      ///< the byte is lost
+    double duplicate = 0; ///< the byte comes twice
+    double corrupt = 0;   ///< the byte is replaced by a random one
+    double splice = 0;    ///< another writer's line (with a number of its own) begins here
+    double delay = 0;     ///< all from here on comes up to delay_ms later
+    double delay_ms = 20;
+    double disconnect = 0;   ///< the stream ends here
+    double flood = 0;        ///< 64 KiB of an inmate without a delay in its loop come here
+    bool interleave = false; ///< splices are mixed with the stream character by character, instead of in one piece
+};
+
+/// "seed=7,corrupt=0.01,splice=0.001": names as in ChaosOptions.
+Result<ChaosOptions> parse_chaos(std::string_view text);
+
+class ChaosStream : public Stream {
+  public:
+    ChaosStream(std::unique_ptr<Stream> inner, const ChaosOptions& options);
+    [[nodiscard]] int descriptor() const override { return inner_->descriptor(); }
+    Transfer read(std::span<char> to) override;
+    Transfer write(std::span<const char> from) override;
+    [[nodiscard]] std::optional<std::chrono::steady_clock::time_point> due() const override;
+
+  private:
+    using Clock = std::chrono::steady_clock;
+    struct Byte {
+        Clock::time_point when;
+        char value;
+    };
+    bool chance(double rate);
+    void harm(char byte, std::string& out, bool from_machine);
+    void begin_splice();
+
+    std::unique_ptr<Stream> inner_;
+    ChaosOptions options_;
+    std::mt19937_64 random_;
+    std::deque<Byte> arriving_; // bounded by kMaxArriving: then the inner stream is not read
+    std::string leaving_;       // bytes that the inner stream did not take yet
+    std::string foreign_;       // rest of a splice to be mixed in
+    Clock::time_point latest_{};
+    std::uint64_t splices_ = 0;
+    bool cut_ = false;
+};
+
+} // namespace hil
