@@ -91,7 +91,7 @@ int gaol_console_state(void);
 ssize_t gaol_console_read(struct file *file, char __user *buffer, size_t size, loff_t *offset);
 
 /* virtual_pci.c */
-void gaol_virtual_pci_add(const struct jh_platform *platform);
+void gaol_virtual_pci_add(const struct jh_system *config);
 void gaol_virtual_pci_remove(void);
 
 #endif

@@ -207,7 +207,7 @@ int gaol_enable(struct device *dev, const void __user *source)
 	if (gaol_cell_publish(root))
 		pr_warn("the root cell is missing in sysfs\n");
 	pr_info("The Jailhouse is opening.\n");
-	gaol_virtual_pci_add(&config->platform);
+	gaol_virtual_pci_add(config);
 free_config:
 	kfree(config);
 	return error;

@@ -29,8 +29,9 @@ static bool is_prepared(struct device_node *node, u64 base)
 }
 
 /* Best effort: the hypervisor runs with or without a PCI host in Linux. The log says which way it went. */
-void gaol_virtual_pci_add(const struct jh_platform *platform)
+void gaol_virtual_pci_add(const struct jh_system *config)
 {
+	const struct jh_platform *platform = &config->platform;
 	struct device_node *node;
 
 	if (!platform->pci_is_virtual || !platform->pci_mmconfig_base)
@@ -39,9 +40,10 @@ void gaol_virtual_pci_add(const struct jh_platform *platform)
 		if (is_prepared(node, platform->pci_mmconfig_base))
 			break;
 	if (!node) {
-		pr_info("no device tree node pci@%llx without `compatible`: the kernel's PCI core cannot see the virtual "
-			"devices; uio_ivshmem can walk their window (modprobe uio_ivshmem ecam=0x%llx)\n",
-			platform->pci_mmconfig_base, platform->pci_mmconfig_base);
+		pr_info("virtual PCI host at 0x%llx: no prepared device tree node, the kernel's PCI core cannot see it. "
+			"uio_ivshmem can: ecam=0x%llx buses=%u irq_base=%u\n",
+			platform->pci_mmconfig_base, platform->pci_mmconfig_base, platform->pci_mmconfig_end_bus + 1,
+			config->root_cell.vpci_irq_base);
 		return;
 	}
 	if (of_add_property(node, &compatible) == 0) {
