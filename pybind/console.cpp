@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Console and agent for Python. Everything that waits lets other threads run and ends at Ctrl-C.
+#include <pybind11/eval.h>
 #include <pybind11/functional.h>
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
