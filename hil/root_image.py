@@ -20,8 +20,10 @@ import gzip
 import hashlib
 import json
 import os
+import secrets
 import sys
 import tempfile
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -52,6 +54,10 @@ APPLETS = (
     "top touch tr true tty umount uname uniq uptime usleep vi wc which xargs xxd yes"
 ).split()
 """busybox's programs that get a link in /bin. All its others: `busybox NAME`."""
+
+
+KEPT_SECONDS = 14 * 24 * 3600
+"""How long an image stays in the cache after its last use."""
 
 
 @dataclass(frozen=True)
@@ -183,13 +189,19 @@ def _replace(path: Path, content: bytes) -> None:
         raise
 
 
+def _forget_old(directory: Path) -> None:
+    """Removes images that no run has asked for in KEPT_SECONDS."""
+    for path in directory.glob("*.cpio*"):
+        if time.time() - path.stat().st_mtime > KEPT_SECONDS:
+            path.unlink()
+
+
 def link_to(path: Path, target: Path) -> None:
     """Makes path a symbolic link to target by one rename. ImageError when something else than a link is there."""
     if path.exists() and not path.is_symlink() and path.is_dir():
         raise ImageError(f"{path}: is a directory; remove it, a link to {target} belongs there")
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    temporary.unlink(missing_ok=True)
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
     temporary.symlink_to(target.absolute())
     os.rename(temporary, path)
 
@@ -204,7 +216,10 @@ def root_image(spec: ImageSpec, inputs: ImageInputs, out: Path | None = None, re
         name = _sha256(content)[:16] + (".cpio.gz" if spec.compression == "gzip" else ".cpio")
         initramfs = places.cache() / "images" / name
         with locked(initramfs.parent / ".lock"):
-            if not initramfs.exists():
+            _forget_old(initramfs.parent)
+            if initramfs.exists():
+                os.utime(initramfs)
+            else:
                 _replace(initramfs, gzip.compress(content, 1, mtime=0) if spec.compression == "gzip" else content)
         manifest: dict[str, object] = {
             "kernel_release": packages.kernel_release,
