@@ -339,9 +339,11 @@ class PyAgent {
                          : answer.ending == Ending::refused ? 127
                                                             : -answer.code;
         const auto index = static_cast<std::size_t>(answer.ending);
-        return py::module_::import("_hil").attr("RunResult")(code, py::bytes(answer.out), py::bytes(answer.err),
-                                                             index < kNames.size() ? kNames[index] : "unknown",
-                                                             answer.truncated);
+        py::object result =
+            py::module_::import("_hil").attr("RunResult")(code, py::bytes(answer.out), py::bytes(answer.err));
+        result.attr("ending") = index < kNames.size() ? kNames[index] : "unknown";
+        result.attr("truncated") = answer.truncated;
+        return result;
     }
 
     hil::AgentClient client_;
@@ -368,7 +370,7 @@ void bind_console_class(py::module_& module) {
         .def("read", &PyConsole::read, "seconds"_a,
              "The next text (frames taken out), up to 64 KiB; empty when none came in time. Raises ConsoleLost at the "
              "end. The "
-             "same bytes that tee_fd() gives: use one of the two.")
+             "same bytes that `tee` gives: use one of the two.")
         .def("poll", &PyConsole::poll_events, "limit"_a = 0.0,
              "The events so far, as dicts; waits up to `limit` seconds for the first. Keys: t (seconds since start), "
              "offset (in "
@@ -380,11 +382,11 @@ void bind_console_class(py::module_& module) {
         .def("wait_quiet", &PyConsole::wait_quiet, "quiet"_a, "limit"_a,
              "Waits until no text has come for `quiet` seconds; False when `limit` seconds pass before.")
         .def("silent_for", &PyConsole::silent_for, "Seconds since the last byte of any kind.")
-        .def(
-            "tee_fd", [](PyConsole& self) { return self.console().tee(); },
+        .def_property_readonly(
+            "tee", [](PyConsole& self) { return self.console().tee(); },
             "Read end of a pipe with all text, for pexpect.fdpexpect. Belongs to the console.")
         .def("tail", &PyConsole::tail, "The last 2 KiB of text.")
-        .def_property_readonly("link", &PyConsole::link, "(connecting | open | lost | closed, why)")
+        .def("link", &PyConsole::link, "(connecting | open | lost | closed, why)")
         .def_property_readonly("counts", &PyConsole::counts, "Bytes, frames, damage, losses since the start.")
         .def("close", &PyConsole::close, "Ends the thread, closes line and log. Events stay readable.");
 }
@@ -420,10 +422,18 @@ void bind_agent_class(py::module_& module) {
 } // namespace
 
 void bind_console(py::module_& module) {
-    py::register_exception<ConsoleLost>(module, "ConsoleLost", PyExc_ConnectionError);
-    py::register_exception<AgentLost>(module, "AgentLost", PyExc_ConnectionError);
-    module.attr("RunResult") = py::module_::import("collections")
-                                   .attr("namedtuple")("RunResult", "rc out err ending truncated", "module"_a = "_hil");
+    py::register_exception<ConsoleLost>(module, "ConsoleLost", PyExc_RuntimeError);
+    py::register_exception<AgentLost>(module, "AgentLost", PyExc_RuntimeError);
+    py::exec(R"(
+from collections import namedtuple
+class RunResult(namedtuple("RunResult", "rc out err")):
+    """What a command left. rc: exit code, or -signal, or 127. ending and truncated are attributes beside."""
+    ending = "exited"
+    truncated = False
+RunResult.__module__ = "_hil"
+del namedtuple
+)",
+             module.attr("__dict__"));
     bind_console_class(module);
     bind_agent_class(module);
 }
