@@ -18,6 +18,7 @@ from typing import Any
 import jinja2
 from markupsafe import Markup
 
+from hil.errors import InfrastructureError
 from hil.records import STATISTICS, Record, StepEvent, Verdict
 from reports.charts import series_data
 from reports.console_log import ConsoleLine, console_lines, printable
@@ -37,7 +38,7 @@ VERDICT_WORDS = {
 }
 
 
-class ReportError(RuntimeError):
+class ReportError(InfrastructureError):
     """A part that the page is made of cannot be read."""
 
 

@@ -35,16 +35,27 @@ class Run:
 
 
 def load(run_dir: Path) -> Run:
-    """Read a run directory. OSError when a file is not there, RecordError when the manifest is wrong; a console that
-    was never opened counts as silent."""
+    """Read a run directory. A file that the run did not come to write counts as empty, and the log's damage says so.
+    RecordError: the manifest is wrong; OSError: a file is there and cannot be read."""
     times = _bytes(run_dir / "console.times").decode("ascii", "replace").split("\n")
+    log = read_events(run_dir / "events.jsonl")
     return Run(
         name=run_dir.resolve().name,
-        manifest=read_manifest(run_dir / "manifest.json"),
-        log=read_events(run_dir / "events.jsonl"),
+        manifest=_manifest(run_dir / "manifest.json", log),
+        log=log,
         console=_bytes(run_dir / "console.raw"),
         console_times=tuple(parse_console_times(times)),
     )
+
+
+def _manifest(path: Path, log: EventLog) -> Manifest:
+    """The manifest, or one that knows nothing where the run ended before it was written. Figures of an unknown machine
+    are not passed off as hardware's."""
+    if path.exists():
+        return read_manifest(path)
+    log.damage.append(f"{path.name} was never written")
+    what = "unknown"
+    return Manifest(what, what, "", (), machine=what, hypervisor=what, kernel=what, contention=what, emulated=True)
 
 
 def _bytes(path: Path) -> bytes:

@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from report_data import HOSTILE, events, record, write_run
 
+import reports
 from hil.records import Verdict
 from reports import ReportError, html_page, load
 
@@ -119,7 +120,23 @@ def test_a_killed_run_says_so(tmp_path: Path) -> None:
     text = " ".join(page_of(tmp_path).text.split())
     assert "infrastructure error" in text
     assert 'the run was cut off in state "boot"' in text
-    assert "1 lines of the event log could not be read" in text
+    assert "What this run left is not whole (1): events.jsonl:2: not JSON" in text
+
+
+def test_a_run_that_ended_before_its_manifest_is_reported(tmp_path: Path) -> None:
+    write_run(tmp_path, events(Verdict.INFRASTRUCTURE_ERROR))
+    (tmp_path / "manifest.json").unlink()
+    reports.write_all(tmp_path)
+    text = " ".join(page_of(tmp_path).text.split())
+    assert "manifest.json was never written" in text
+    assert "infrastructure error" in text
+
+
+def test_the_written_files_are_whole_and_readable(tmp_path: Path) -> None:
+    paths = reports.write_all(write_run(tmp_path))
+    assert [path.name for path in paths] == ["result.json", "junit.xml", "report.html"]
+    assert all(path.stat().st_mode & 0o777 == 0o644 for path in paths)
+    assert not list(tmp_path.glob(".*"))
 
 
 def test_missing_dygraphs_names_the_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,57 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`hil history`: past runs with their verdicts and figures."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+from rich.console import Console as Terminal
+from rich.table import Table
+from rich.text import Text
+
+from hil import places
+from hil.harmless_text import harmless_line
+from hil.run_directory import writing
+from reports.history import History, PastRun, opened, write_csv
+from reports.units import duration, seconds
+
+STYLES = {"pass": "green", "fail": "red", "trap": "red", "infrastructure-error": "yellow"}
+
+
+@click.command("history")
+@click.option("--target", default="", help="Only runs on this target.")
+@click.option("--probe", default="", help="Only runs of this probe.")
+@click.option("--limit", type=click.IntRange(1, 100_000), default=30, show_default=True, help="So many, the latest.")
+@click.option("--csv", type=click.Path(dir_okay=False, path_type=Path), help="Write all figures there, in ns.")
+def command(target: str, probe: str, limit: int, csv: Path | None) -> None:
+    """Shows past runs, the latest last, with the first series' figures."""
+    terminal = Terminal()
+    with opened(places.runs() / "history.sqlite") as history:
+        for problem in history.scan(places.runs()):
+            terminal.print(_text(f"not in the history: {problem}", "yellow"), soft_wrap=True)
+        runs = history.runs(target, probe, limit)
+        if csv is not None:
+            with writing(csv), csv.open("w", encoding="utf-8", newline="") as file:
+                write_csv(history, runs, file)
+        terminal.print(_table(history, runs) if runs else _text(f"no such run in {places.runs()} yet"))
+
+
+def _table(history: History, runs: list[PastRun]) -> Table:
+    table = Table()
+    for column in ("run", "verdict", "contention", "took", "series", "p50", "p99", "max"):
+        right = column in ("took", "p50", "p99", "max")
+        width = 20 if column == "run" else None
+        table.add_column(column, justify="right" if right else "left", overflow="fold", min_width=width)
+    for run in runs:
+        series = history.series_of(run.name)
+        figures = [duration(series[0].ns[name]) for name in ("p50", "p99", "max")] if series else ["", "", ""]
+        name = series[0].series if series else ""
+        verdict = _text(run.verdict, STYLES.get(run.verdict, ""))
+        cells = [_text(run.conditions.contention), _text(seconds(run.seconds)), _text(name), *map(_text, figures)]
+        table.add_row(_text(run.name), verdict, *cells)
+    return table
+
+
+def _text(text: str, style: str = "") -> Text:
+    return Text(harmless_line(text), style=style)
