@@ -3,6 +3,10 @@
 
 from __future__ import annotations
 
+import json
+import sys
+from collections import Counter
+from dataclasses import asdict
 from pathlib import Path
 
 import click
@@ -39,6 +43,60 @@ def decompile(source: Path, output: Path | None, devices: Path | None) -> None:
             output.write_text(text)
         else:
             click.echo(text, nl=False)
+
+
+@cell.command()
+@click.argument("first", type=click.Path(path_type=Path))
+@click.argument("second", type=click.Path(path_type=Path))
+@click.option("--devices", type=click.Path(path_type=Path), help="A target's devices.yaml, to name the regions.")
+def diff(first: Path, second: Path, devices: Path | None) -> None:
+    """Compare two configs, YAML or .cell. Exit code 0: the same bytes, 1: they differ."""
+    with reported():
+        lines = cell_files.diff(first, second, devices)
+    for line in lines:
+        click.echo(line)
+    sys.exit(1 if lines else 0)
+
+
+@cell.command()
+@click.argument("system", type=click.Path(path_type=Path))
+@click.argument("cells", type=click.Path(path_type=Path), nargs=-1)
+@click.option("--image", type=click.Path(path_type=Path), help="Image that is to be loaded into each cell.")
+@click.option("--load", "load_address", default="0", show_default=True, help="Address of the cell to load it at.")
+@click.option("--dtb", type=click.Path(path_type=Path), help="The board's device tree.")
+@click.option("--devices", type=click.Path(path_type=Path), help="Default: the one that the system's YAML names.")
+@click.option("--json", "as_json", is_flag=True, help="Print the findings as a JSON list.")
+def check(
+    system: Path,
+    cells: tuple[Path, ...],
+    image: Path | None,
+    load_address: str,
+    dtb: Path | None,
+    devices: Path | None,
+    as_json: bool,
+) -> None:
+    """Find what will fail before it does: SYSTEM and the CELLS that exist beside it, YAML or .cell.
+
+    Exit code 0: no errors (there may be warnings and notes), 1: errors, 2: wrong use.
+    """
+    with reported():
+        placed = (image.stat().st_size, int(load_address, 0)) if image else None
+        findings = cell_files.check(system, cells, devices=devices, device_tree=dtb, image=placed)
+    if as_json:
+        click.echo(json.dumps([asdict(finding) for finding in findings], indent=2))
+    else:
+        for finding in findings:
+            click.echo(finding.text, nl=False)
+        click.echo(summary(findings, 1 + len(cells)))
+    sys.exit(1 if any(finding.severity == "error" for finding in findings) else 0)
+
+
+def summary(findings: list[cell_files.Finding], files: int) -> str:
+    """ "3 configs: 1 error, 2 warnings"."""
+    counts = Counter(finding.severity for finding in findings)
+    parts = [f"{counts[kind]} {kind}{'s' if counts[kind] != 1 else ''}" for kind in ("error", "warning", "note")]
+    found = ", ".join(part for part in parts if not part.startswith("0 ")) or "nothing found"
+    return f"{files} config{'s' if files != 1 else ''}: {found}"
 
 
 class reported:

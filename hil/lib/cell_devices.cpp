@@ -9,6 +9,14 @@ namespace {
 
 constexpr uint64_t interrupt_limit = 1020; // GIC: 1020 and above are special
 
+bool read_yes(YamlMap& map, const std::string& key) {
+    const std::string text = map.text(key).value_or("no");
+    if (text != "yes" && text != "no") {
+        map.error(key, "must be yes or no");
+    }
+    return text == "yes";
+}
+
 CellDevice read_device(const YAML::Node& node, const std::string& where, YamlErrors& errors) {
     CellDevice device;
     device.flags = JH_MEM_READ | JH_MEM_WRITE | JH_MEM_IO | JH_MEM_IO_32;
@@ -26,6 +34,8 @@ CellDevice read_device(const YAML::Node& node, const std::string& where, YamlErr
             device.interrupts.push_back(static_cast<uint32_t>(interrupt));
         }
     }
+    device.used_by_root = read_yes(map, "used-by-root");
+    device.emulated = read_yes(map, "emulated");
     for_each_in_list(map.child("needs"), where + ": needs", errors, [&](const YAML::Node& name, const std::string& at) {
         if (name.IsScalar()) {
             device.needs.push_back(name.Scalar());
@@ -74,10 +84,19 @@ Result<DeviceTable> parse_device_table(std::string_view yaml) {
     try {
         const YAML::Node document = YAML::Load(std::string(yaml));
         YamlMap map(document, "devices file", errors);
-        // A target's device file may hold more for other readers; this part belongs to it.
         for_each_in_list(map.child("devices"), "devices", errors, [&](const YAML::Node& node, const std::string& at) {
             table.devices.push_back(read_device(node, at, errors));
         });
+        for_each_in_list(map.child("linux-ram"), "linux-ram", errors,
+                         [&](const YAML::Node& node, const std::string& at) {
+                             YamlMap ram(node, at, errors);
+                             ram.require("address");
+                             ram.require("size");
+                             const uint64_t address = ram.number("address", uint64_t{0});
+                             table.linux_ram.emplace_back(address, ram.number("size", uint64_t{0}));
+                             ram.finish();
+                         });
+        map.finish();
         for (const CellDevice& device : table.devices) {
             if (table.by_name(device.name) != &device) {
                 errors.add_line(-1, "devices: name \"" + device.name + "\" is there twice");

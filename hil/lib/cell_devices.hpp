@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "hil/lib/result.hpp"
@@ -19,6 +20,8 @@ struct CellDevice {
     uint64_t size = 0;                ///< bytes
     uint64_t flags = 0;               ///< memory flags of a region that maps it (jh_memory.flags)
     std::vector<uint32_t> interrupts; ///< GIC interrupt ids
+    bool used_by_root = false;        ///< the root cell's Linux drives it: it must stay mapped there
+    bool emulated = false;            ///< the hypervisor traps and emulates it: no cell maps it
     /// Other devices that its user touches as well (the clock controller of a UART), by name.
     std::vector<std::string> needs;
 };
@@ -26,6 +29,8 @@ struct CellDevice {
 /// The devices of a board, in the order of its devices.yaml.
 struct DeviceTable {
     std::vector<CellDevice> devices;
+    /// RAM that the root cell's Linux uses, as address and size (what `mem=` leaves it); empty if unknown.
+    std::vector<std::pair<uint64_t, uint64_t>> linux_ram;
 
     [[nodiscard]] const CellDevice* by_name(std::string_view name) const;
     /// The device whose range holds the address; the smallest one where ranges nest.

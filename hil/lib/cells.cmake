@@ -2,14 +2,20 @@
 # Cell configs: model, YAML, checks, and hil-cellc, which compiles and checks the targets' cells at build time.
 find_package(yaml-cpp REQUIRED)
 add_library(hil_cells STATIC
+    cell_board.cpp
+    cell_check.cpp
     cell_config.cpp
     cell_devices.cpp
     cell_file.cpp
     cell_names.cpp
+    cell_rules_devices.cpp
+    cell_rules_memory.cpp
+    cell_rules_platform.cpp
+    cell_rules_shmem.cpp
     cell_yaml_map.cpp
     cell_yaml_reader.cpp
     cell_yaml_writer.cpp)
-target_link_libraries(hil_cells PRIVATE hil_options PUBLIC yaml-cpp)
+target_link_libraries(hil_cells PRIVATE hil_options PUBLIC yaml-cpp fdt)
 
 add_executable(hil-cellc cell_compiler.cpp)
 target_link_libraries(hil-cellc PRIVATE hil_cells hil_options)
@@ -33,3 +39,28 @@ foreach(source ${cell_sources})
     list(APPEND cell_outputs ${output})
 endforeach()
 add_custom_target(hil_cell_files ALL DEPENDS ${cell_outputs})
+
+# Each line of targets/<target>/cell-sets.txt names configs that exist together; a finding fails the build.
+file(GLOB cell_sets CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/targets/*/cell-sets.txt)
+set(cell_checks)
+foreach(set_file ${cell_sets})
+    get_filename_component(directory ${set_file} DIRECTORY)
+    get_filename_component(target ${directory} NAME)
+    set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${set_file})
+    file(STRINGS ${set_file} lines REGEX "^[^#]")
+    foreach(line ${lines})
+        separate_arguments(names UNIX_COMMAND "${line}")
+        list(TRANSFORM names REPLACE "(.+)" "${directory}/cells/\\1.yaml" OUTPUT_VARIABLE paths)
+        list(JOIN names "+" joined)
+        set(stamp ${CMAKE_CURRENT_BINARY_DIR}/cell-checks/${target}-${joined}.checked)
+        add_custom_command(
+            OUTPUT ${stamp}
+            COMMAND hil-cellc check ${paths}
+            COMMAND ${CMAKE_COMMAND} -E touch ${stamp}
+            DEPENDS hil-cellc ${paths} ${directory}/devices.yaml
+            COMMENT "Checking cell configs ${target}: ${line}")
+        list(APPEND cell_checks ${stamp})
+    endforeach()
+endforeach()
+file(MAKE_DIRECTORY ${CMAKE_CURRENT_BINARY_DIR}/cell-checks)
+add_custom_target(hil_cell_checks ALL DEPENDS ${cell_checks})
