@@ -36,7 +36,7 @@ int gaol_cell_publish(struct gaol_cell *cell)
 	struct gaol_cell *other;
 	int error;
 
-	list_for_each_entry(other, &gaol.cells, entry)
+	list_for_each_entry (other, &gaol.cells, entry)
 		if (other->id > cell->id)
 			break;
 	list_add_tail(&cell->entry, &other->entry);
@@ -58,7 +58,7 @@ static struct gaol_cell *find_by_name(const char *name)
 {
 	struct gaol_cell *cell;
 
-	list_for_each_entry(cell, &gaol.cells, entry)
+	list_for_each_entry (cell, &gaol.cells, entry)
 		if (strncmp(cell->name, name, sizeof(cell->name)) == 0)
 			return cell;
 	return NULL;
@@ -68,7 +68,7 @@ static struct gaol_cell *find_by_id(u32 id)
 {
 	struct gaol_cell *cell;
 
-	list_for_each_entry(cell, &gaol.cells, entry)
+	list_for_each_entry (cell, &gaol.cells, entry)
 		if (cell->id == id)
 			return cell;
 	return NULL;
@@ -92,7 +92,7 @@ static void bring_online(const cpumask_t *cpus)
 {
 	int cpu, error;
 
-	for_each_cpu(cpu, cpus) {
+	for_each_cpu (cpu, cpus) {
 		error = add_cpu(cpu);
 		if (error)
 			pr_err("CPU %d does not come back online: %pe\n", cpu, ERR_PTR(error));
@@ -105,7 +105,7 @@ static int take_offline(const cpumask_t *cpus, cpumask_t *taken)
 	int cpu, error;
 
 	cpumask_clear(taken);
-	for_each_cpu_and(cpu, cpus, cpu_online_mask) {
+	for_each_cpu_and (cpu, cpus, cpu_online_mask) {
 		error = remove_cpu(cpu);
 		if (error) {
 			pr_err("CPU %d cannot be taken offline: %pe\n", cpu, ERR_PTR(error));
@@ -246,7 +246,7 @@ int gaol_destroy_all_cells(void)
 	struct gaol_cell *cell, *next;
 	int error;
 
-	list_for_each_entry_safe(cell, next, &gaol.cells, entry) {
+	list_for_each_entry_safe (cell, next, &gaol.cells, entry) {
 		if (cell->id == 0)
 			continue;
 		error = destroy(cell);

@@ -35,8 +35,7 @@ size_t gaol_config_arrays_size(const struct jh_cell *config)
 	       (u64)config->num_irqchips * sizeof(struct jh_irqchip) +
 	       (u64)config->num_pio_regions * sizeof(struct jh_pio) +
 	       (u64)config->num_pci_devices * sizeof(struct jh_pci_device) +
-	       (u64)config->num_pci_caps * sizeof(struct jh_pci_capability) +
-	       (u64)config->num_stream_ids * sizeof(u32);
+	       (u64)config->num_pci_caps * sizeof(struct jh_pci_capability) + (u64)config->num_stream_ids * sizeof(u32);
 }
 
 /*
@@ -118,7 +117,8 @@ int gaol_config_cpus(const struct jh_cell *config, cpumask_t *cpus)
 		if (!(set[cpu / 8] & (1 << (cpu % 8))))
 			continue;
 		if (cpu >= GAOL_MAX_CPUS || cpu >= nr_cpu_ids) {
-			pr_err("config \"%s\": CPU %llu is in its set; this machine has %u\n", config->name, cpu, nr_cpu_ids);
+			pr_err("config \"%s\": CPU %llu is in its set; this machine has %u\n", config->name, cpu,
+			       nr_cpu_ids);
 			return -EINVAL;
 		}
 		cpumask_set_cpu(cpu, cpus);

@@ -21,7 +21,7 @@ struct file;
 /* A cell that the hypervisor knows. The root cell is the one with id 0. */
 struct gaol_cell {
 	struct list_head entry;
-	struct kobject kobject; /* /sys/devices/jailhouse/cells/<id> */
+	struct kobject kobject;		 /* /sys/devices/jailhouse/cells/<id> */
 	struct list_head cpu_statistics; /* their directories, children first */
 	u32 id;
 	char name[JH_CELL_NAME_SIZE];

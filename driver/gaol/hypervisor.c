@@ -36,8 +36,7 @@ static int check_image(const struct firmware *firmware, u64 config_size, u64 mem
 		return -EINVAL;
 	}
 	if (image->file_size > firmware->size || image->image_size < image->file_size ||
-	    image->entry_offset >= image->file_size ||
-	    (image->console_ring_offset && !holds_console(image))) {
+	    image->entry_offset >= image->file_size || (image->console_ring_offset && !holds_console(image))) {
 		pr_err(IMAGE_NAME ": damaged: file of %zu bytes\n", firmware->size);
 		return -EINVAL;
 	}
@@ -223,7 +222,7 @@ static int check_root_cpus(void)
 		       cpumask_pr_args(&gaol.root->cpus), cpumask_pr_args(cpu_online_mask));
 		return -EBUSY;
 	}
-	for_each_cpu(cpu, &gaol.root->cpus)
+	for_each_cpu (cpu, &gaol.root->cpus)
 		if (gaol_hypercall(JH_HC_CPU_INFO, cpu, JH_CPU_INFO_STATE) == JH_CPU_FAILED) {
 			pr_err("disable: CPU %d of the root cell is parked; only a reset brings it back\n", cpu);
 			return -EBUSY;

@@ -71,7 +71,8 @@ int gaol_launch_possible(void)
 		return -ENODEV;
 	}
 	if (!booted_at_el2()) {
-		pr_err("Linux was not booted at EL2, so EL2 is not ours to take (boot loader, or a hypervisor below)\n");
+		pr_err("Linux was not booted at EL2, so EL2 is not ours to take (boot loader, or a hypervisor "
+		       "below)\n");
 		return -ENODEV;
 	}
 	on_each_cpu(probe_stub, &foreign, 1);

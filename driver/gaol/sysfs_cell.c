@@ -38,7 +38,7 @@ static void failed_cpus(const struct gaol_cell *cell, cpumask_t *failed)
 	int cpu;
 
 	cpumask_clear(failed);
-	for_each_cpu(cpu, &cell->cpus)
+	for_each_cpu (cpu, &cell->cpus)
 		if (gaol_hypercall(JH_HC_CPU_INFO, cpu, JH_CPU_INFO_STATE) == JH_CPU_FAILED)
 			cpumask_set_cpu(cpu, failed);
 }
@@ -130,7 +130,7 @@ struct statistics {
 	struct list_head entry;
 	struct kobject kobject;
 	struct gaol_cell *cell; /* NULL once the cell is gone */
-	int cpu; /* -1: all CPUs of the cell */
+	int cpu;		/* -1: all CPUs of the cell */
 };
 
 struct statistics_attribute {
@@ -153,11 +153,11 @@ STATISTIC(psci, JH_STAT_ARM_PSCI);
 STATISTIC(smccc, JH_STAT_ARM_SMCCC);
 
 static struct attribute *statistics_attrs[] = {
-	&total_statistic.attribute,	&mmio_statistic.attribute,
-	&management_statistic.attribute, &hypercall_statistic.attribute,
+	&total_statistic.attribute,	  &mmio_statistic.attribute,
+	&management_statistic.attribute,  &hypercall_statistic.attribute,
 	&maintenance_statistic.attribute, &virq_statistic.attribute,
-	&vsgi_statistic.attribute,	&psci_statistic.attribute,
-	&smccc_statistic.attribute,	NULL,
+	&vsgi_statistic.attribute,	  &psci_statistic.attribute,
+	&smccc_statistic.attribute,	  NULL,
 };
 ATTRIBUTE_GROUPS(statistics);
 
@@ -166,7 +166,7 @@ static long counter_sum(const struct statistics *statistics, enum jh_cpu_stat co
 	long sum = 0, value;
 	int cpu;
 
-	for_each_cpu(cpu, &statistics->cell->cpus) {
+	for_each_cpu (cpu, &statistics->cell->cpus) {
 		if (statistics->cpu >= 0 && statistics->cpu != cpu)
 			continue;
 		value = gaol_hypercall(JH_HC_CPU_INFO, cpu, JH_CPU_INFO_STAT_BASE + counter);
@@ -229,7 +229,7 @@ static struct statistics *find_directory(struct gaol_cell *cell, int cpu)
 {
 	struct statistics *statistics;
 
-	list_for_each_entry(statistics, &cell->cpu_statistics, entry)
+	list_for_each_entry (statistics, &cell->cpu_statistics, entry)
 		if (statistics->cpu == cpu)
 			return statistics;
 	return NULL;
@@ -254,10 +254,10 @@ int gaol_cell_update_statistics(struct gaol_cell *cell)
 		all = add_directory(cell, &cell->kobject, -1);
 	if (IS_ERR(all))
 		return PTR_ERR(all);
-	list_for_each_entry_safe(one, next, &cell->cpu_statistics, entry)
+	list_for_each_entry_safe (one, next, &cell->cpu_statistics, entry)
 		if (one->cpu >= 0 && !cpumask_test_cpu(one->cpu, &cell->cpus))
 			remove_directory(one);
-	for_each_cpu(cpu, &cell->cpus) {
+	for_each_cpu (cpu, &cell->cpus) {
 		if (find_directory(cell, cpu))
 			continue;
 		one = add_directory(cell, &all->kobject, cpu);
@@ -271,6 +271,6 @@ void gaol_cell_remove_statistics(struct gaol_cell *cell)
 {
 	struct statistics *statistics, *next;
 
-	list_for_each_entry_safe(statistics, next, &cell->cpu_statistics, entry)
+	list_for_each_entry_safe (statistics, next, &cell->cpu_statistics, entry)
 		remove_directory(statistics);
 }

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The virtual PCI host for the kernel's PCI core. Stock Debian kernels cannot add a device tree overlay (no OF_OVERLAY),
- * but a node that was there at boot without `compatible`, and so bound to no driver, can be given one. The node is an
- * ordinary pci-host-ecam-generic host (bindings/pci/host-generic-pci.yaml) whose `reg` is the config's pci_mmconfig_base.
- * Without such a node uio_ivshmem walks the ECAM window itself.
+ * The virtual PCI host for the kernel's PCI core. Stock Debian kernels cannot add a device tree overlay (no
+ * OF_OVERLAY), but a node that was there at boot without `compatible`, and so bound to no driver, can be given one. The
+ * node is an ordinary pci-host-ecam-generic host (bindings/pci/host-generic-pci.yaml) whose `reg` is the config's
+ * pci_mmconfig_base. Without such a node uio_ivshmem walks the ECAM window itself.
  */
 #include <linux/of.h>
 #include <linux/of_address.h>
@@ -36,11 +36,12 @@ void gaol_virtual_pci_add(const struct jh_system *config)
 
 	if (!platform->pci_is_virtual || !platform->pci_mmconfig_base)
 		return;
-	for_each_node_by_name(node, "pci")
+	for_each_node_by_name (node, "pci")
 		if (is_prepared(node, platform->pci_mmconfig_base))
 			break;
 	if (!node) {
-		pr_info("virtual PCI host at 0x%llx: no prepared device tree node, the kernel's PCI core cannot see it. "
+		pr_info("virtual PCI host at 0x%llx: no prepared device tree node, the kernel's PCI core cannot see "
+			"it. "
 			"uio_ivshmem can: ecam=0x%llx buses=%u irq_base=%u\n",
 			platform->pci_mmconfig_base, platform->pci_mmconfig_base, platform->pci_mmconfig_end_bus + 1,
 			config->root_cell.vpci_irq_base);

@@ -21,21 +21,23 @@ static int read_sections(struct pci_dev *pdev, int capability, struct ivshmem_se
 
 	pci_read_config_byte(pdev, capability + PCI_CAP_FLAGS, &length);
 	if (length < IVSHMEM_CAP_BASE_ADDRESS) {
-		pci_err(pdev, "vendor capability of %u bytes, at least %u expected\n", length, IVSHMEM_CAP_BASE_ADDRESS);
+		pci_err(pdev, "vendor capability of %u bytes, at least %u expected\n", length,
+			IVSHMEM_CAP_BASE_ADDRESS);
 		return -ENODEV;
 	}
 	pci_read_config_dword(pdev, capability + IVSHMEM_CAP_STATE_TABLE_SIZE, &sections->state_table_size);
 	sections->rw_size = read_config_u64(pdev, capability + IVSHMEM_CAP_RW_SECTION_SIZE);
 	sections->output_size = read_config_u64(pdev, capability + IVSHMEM_CAP_OUTPUT_SECTION_SIZE);
-	sections->base = length >= IVSHMEM_CAP_LENGTH ? read_config_u64(pdev, capability + IVSHMEM_CAP_BASE_ADDRESS) :
-							pci_resource_start(pdev, 2);
+	sections->base = length >= IVSHMEM_CAP_LENGTH ? read_config_u64(pdev, capability + IVSHMEM_CAP_BASE_ADDRESS)
+						      : pci_resource_start(pdev, 2);
 	if (sections->base)
 		return 0;
 	pci_err(pdev, "no shared memory: neither the capability nor BAR 2 has an address\n");
 	return -ENODEV;
 }
 
-/* MSI-X only where the device has it: asking for it elsewhere leaves an empty msi_irqs directory that misleads tools. */
+/* MSI-X only where the device has it: asking for it elsewhere leaves an empty msi_irqs directory that misleads tools.
+ */
 static int choose_interrupt(struct pci_dev *pdev)
 {
 	int error;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Devices in a virtual ECAM window that the kernel's PCI core does not know: stock Debian kernels have no OF_OVERLAY, so
- * a PCI host cannot be added while they run. The parameters come from the system config: ecam is its
+ * Devices in a virtual ECAM window that the kernel's PCI core does not know: stock Debian kernels have no OF_OVERLAY,
+ * so a PCI host cannot be added while they run. The parameters come from the system config: ecam is its
  * pci_mmconfig_base, buses its pci_mmconfig_end_bus + 1, irq_base the root cell's vpci_irq_base.
  */
 #include <linux/irq.h>
@@ -223,7 +223,7 @@ void ivshmem_window_exit(void)
 
 	if (!ecam)
 		return;
-	list_for_each_entry_safe(device, next, &devices, entry) {
+	list_for_each_entry_safe (device, next, &devices, entry) {
 		list_del(&device->entry);
 		ivshmem_unregister(&device->ivshmem);
 		release(device);
