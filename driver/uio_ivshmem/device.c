@@ -1,18 +1,38 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include <linux/device.h>
 #include <linux/io.h>
+#include <linux/jiffies.h>
 
 #include "device.h"
 
-static void write_register(struct ivshmem *ivshmem, u32 offset, u32 value)
+/*
+ * A hypervisor that is switched off takes its devices along without a word, and touching what was there is fatal.
+ * Asking costs an exit to it, as much as a doorbell: an answer counts for a few milliseconds.
+ */
+#define PRESENT_MS 10
+
+static bool is_present(struct ivshmem *ivshmem)
 {
-	if (!ivshmem->gone || !ivshmem->gone())
-		writel(value, ivshmem->registers + offset);
+	if (!ivshmem->present || time_before(jiffies, READ_ONCE(ivshmem->present_until)))
+		return true;
+	if (!ivshmem->present(ivshmem))
+		return false;
+	WRITE_ONCE(ivshmem->present_until, jiffies + msecs_to_jiffies(PRESENT_MS));
+	return true;
+}
+
+static int write_register(struct ivshmem *ivshmem, u32 offset, u32 value)
+{
+	if (!is_present(ivshmem))
+		return -ENODEV;
+	writel(value, ivshmem->registers + offset);
+	return 0;
 }
 
 /* No interrupts from here on, and the peers see state 0, which every protocol takes for "not there". */
 static void silence(struct ivshmem *ivshmem)
 {
+	WRITE_ONCE(ivshmem->present_until, jiffies); /* seldom enough to ask again */
 	write_register(ivshmem, IVSHMEM_REG_INT_CONTROL, 0);
 	write_register(ivshmem, IVSHMEM_REG_STATE, 0);
 }
@@ -28,8 +48,7 @@ static irqreturn_t handle_interrupt(int irq, struct uio_info *info)
 
 static int control_interrupt(struct uio_info *info, s32 on)
 {
-	write_register(info->priv, IVSHMEM_REG_INT_CONTROL, on ? IVSHMEM_INT_ENABLE : 0);
-	return 0;
+	return write_register(info->priv, IVSHMEM_REG_INT_CONTROL, on ? IVSHMEM_INT_ENABLE : 0);
 }
 
 static int open_device(struct uio_info *info, struct inode *inode)

@@ -20,8 +20,11 @@ struct ivshmem_sections {
 struct ivshmem {
 	struct uio_info uio;
 	void __iomem *registers;
-	bool (*gone)(void); /* optional: true once the device's registers must not be touched any more */
-	struct mutex lock;  /* over openers */
+	/* Optional: whether the registers are still there. Asked before they are touched, but not on every interrupt.
+	 */
+	bool (*present)(struct ivshmem *ivshmem);
+	unsigned long present_until; /* jiffies: the last answer's best-before */
+	struct mutex lock;	     /* over openers */
 	unsigned int openers;
 	bool writable[MAX_UIO_MAPS];
 };

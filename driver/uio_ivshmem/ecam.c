@@ -94,6 +94,11 @@ int ecam_place_bar0(const struct ecam_function *function, u32 address, u32 size)
 	return 0;
 }
 
+u32 ecam_read_bar0(const struct ecam_function *function)
+{
+	return readl(function->config + PCI_BASE_ADDRESS_0) & (u32)PCI_BASE_ADDRESS_MEM_MASK;
+}
+
 void ecam_disable(const struct ecam_function *function)
 {
 	writew(0, function->config + PCI_COMMAND);

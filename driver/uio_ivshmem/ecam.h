@@ -19,6 +19,7 @@ u64 ecam_read_u64(const struct ecam_function *function, unsigned int offset);
 
 /* Gives BAR 0 an address below 4 GiB and switches memory decoding on. -EINVAL: no memory BAR of this size. */
 int ecam_place_bar0(const struct ecam_function *function, u32 address, u32 size);
+u32 ecam_read_bar0(const struct ecam_function *function); /* its address, without the flag bits */
 void ecam_disable(const struct ecam_function *function);
 
 #endif

@@ -42,6 +42,7 @@ struct window_device {
 	struct ecam_function function;
 	struct platform_device *platform;
 	struct ivshmem ivshmem;
+	unsigned long registers; /* physical */
 	int irq;
 };
 
@@ -67,9 +68,12 @@ static bool hypervisor_answers(void)
 	return (s32)x0 > 0 && (s32)x0 < 0x10000;
 }
 
-static bool hypervisor_is_gone(void)
+/* Also false when the hypervisor was switched off and on again: then the device is back without its registers. */
+static bool is_present(struct ivshmem *ivshmem)
 {
-	return !hypervisor_answers();
+	struct window_device *device = container_of(ivshmem, struct window_device, ivshmem);
+
+	return hypervisor_answers() && ecam_read_bar0(&device->function) == device->registers;
 }
 
 /* The Linux interrupt of an SPI at the machine's GIC, edge triggered. */
@@ -138,7 +142,8 @@ static int bring_up(struct window_device *device)
 		dev_err(dev, "SPI %u cannot be mapped: no GIC in the device tree?\n", irq_base + pin - 1);
 		return device->irq;
 	}
-	device->ivshmem.gone = hypervisor_is_gone;
+	device->ivshmem.present = is_present;
+	device->registers = registers;
 	device->ivshmem.registers = ioremap(registers, IVSHMEM_REGISTERS_SIZE);
 	if (!device->ivshmem.registers)
 		return -ENOMEM;
@@ -151,7 +156,7 @@ static void release(struct window_device *device)
 		iounmap(device->ivshmem.registers);
 	if (device->irq > 0)
 		irq_dispose_mapping(device->irq);
-	if (!hypervisor_is_gone())
+	if (hypervisor_answers())
 		ecam_disable(&device->function);
 	platform_device_unregister(device->platform);
 	kfree(device);
