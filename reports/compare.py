@@ -4,8 +4,8 @@
 A fixed percentage says nothing: the spread of repetitions differs by machine, series and percentile. Here each
 figure's own spread is taken from at least `NEEDED` earlier passed runs under equal conditions: the median absolute
 deviation of the logarithms, scaled to a standard deviation, which a few odd runs do not move. Two runs differ when the
-ratio of their figures lies further from 1 than `WIDTH` such deviations of a difference of two, and by more than one tick
-of the clock. Without that many runs there is no verdict, only the figures.
+ratio of their figures lies further from 1 than `WIDTH` such deviations of a difference of two, and by more than one
+tick of the clock. Without that many runs there is no verdict, only the figures.
 """
 
 from __future__ import annotations

@@ -23,7 +23,7 @@ from hil.records import STATISTICS, Record, StepEvent, Verdict
 from reports.charts import series_data
 from reports.console_log import ConsoleLine, console_lines, printable
 from reports.run import Run
-from reports.trap_text import facts, headline, known, plain, registers
+from reports.trap_text import facts, fixes, headline, known, plain, registers
 from reports.units import common_unit, duration, frequency, percent_name, seconds, utc
 
 DYGRAPHS = Path("/usr/share/javascript/dygraphs")
@@ -226,8 +226,10 @@ def _bar(step: StepEvent, end: float) -> StepBar:
 def _trap(trap: Any) -> dict[str, Any]:
     return {
         "headline": headline(trap),
+        "summary": known(trap, "summary"),
         "cause": known(trap, "cause"),
-        "fix": known(trap, "fix"),
+        "fixes": [(label, text, "\n" in text) for label, text in fixes(trap)],
+        "dump": known(trap, "text"),
         "facts": facts(trap),
         "registers": registers(trap),
     }

@@ -8,7 +8,7 @@ from typing import Any
 
 from reports.console_log import printable
 
-# Shown in this order, under these names, when the decoder knew them.
+# Shown in this order, under these names, when the decoder knew them. A syndrome comes as an object with its text.
 _FACTS = (
     ("cell", "cell"),
     ("cpu", "CPU"),
@@ -19,9 +19,17 @@ _FACTS = (
     ("address", "address"),
     ("size", "size"),
     ("device", "device"),
+    ("pci_device", "PCI device"),
+    ("code", "hypercall code"),
     ("pc", "pc"),
+    ("place", "place"),
+    ("mode", "mode"),
     ("exception_class", "exception class"),
     ("syndrome", "syndrome"),
+    ("messages", "messages"),
+    ("notes", "notes"),
+    ("inferred", "inferred"),
+    ("missing", "missing"),
     ("confidence", "confidence"),
 )
 
@@ -40,6 +48,8 @@ def plain(value: object) -> str:
 def known(trap: Mapping[str, Any], key: str) -> str:
     """The field as text, empty when the decoder left it open."""
     value = trap.get(key)
+    if key == "syndrome" and isinstance(value, Mapping):
+        value = f"{value.get('value', '')} {value.get('text', '')}".strip()
     return "" if value is None or value in ("", "unknown", {}, []) else plain(value)
 
 
@@ -70,16 +80,25 @@ def registers(trap: Mapping[str, Any]) -> list[tuple[str, str]]:
     return [(plain(k), plain(v)) for k, v in value.items()] if isinstance(value, Mapping) else []
 
 
+def fixes(trap: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """What to do, as (label, text): in words, then as the lines of a config in each of its forms."""
+    labels = (("fix", "Fix"), ("fix_yaml", "As YAML"), ("fix_c", "As C"))
+    return [(label, known(trap, key)) for key, label in labels if known(trap, key)]
+
+
 def _sections(trap: Mapping[str, Any]) -> Iterator[str]:
     yield headline(trap)
-    for key in ("cause", "fix"):
-        if known(trap, key):
-            yield f"{key.capitalize()}: {known(trap, key)}"
+    yield known(trap, "summary")
+    if known(trap, "cause"):
+        yield f"Cause: {known(trap, 'cause')}"
+    for label, text in fixes(trap):
+        yield f"{label}: {text}" if "\n" not in text else f"{label}:\n{text}"
     yield "\n".join(f"{label:>16}  {value}" for label, value in facts(trap))
     if registers(trap):
         yield "\n".join(f"{name:>16}  {value}" for name, value in registers(trap))
+    yield known(trap, "text")
 
 
 def trap_text(trap: Mapping[str, Any]) -> str:
-    """The whole trap for a terminal or a JUnit failure: headline, cause, fix, decoded fields, registers."""
+    """The whole trap for a terminal or a JUnit failure: headline, cause, fix, decoded fields, dump."""
     return "\n\n".join(section for section in _sections(trap) if section)

@@ -19,6 +19,10 @@
     return `${Number((ns / factor).toPrecision(digits))}\u00a0${name}`;
   }
 
+  function moment(seconds) {
+    return seconds ? latency(seconds * 1e9, 4) : "0";
+  }
+
   function percent(share) {
     return `${Number((share * 100).toPrecision(2))}\u00a0%`;
   }
@@ -169,10 +173,12 @@
       path += index ? `H${x(ns).toFixed(1)}V${y(share).toFixed(1)}` : `M${x(ns).toFixed(1)} ${y(share).toFixed(1)}`;
     });
     element("path", { class: "tail", d: path }, svg);
-    const shares = { p50: 0.5, p90: 0.1, p99: 0.01, p99_9: 0.001 };
-    for (const [key, share] of Object.entries(shares)) {
-      if (share * series.count < 1) continue;
-      element("circle", { class: "mark-dot", cx: x(series.marks[key]), cy: y(share), r: 3 }, svg);
+    for (const key of Object.keys(MARK_NAMES)) {
+      const ns = series.marks[key];
+      // On the line, not at the nominal share: many samples may have taken exactly as long as the percentile.
+      const reached = series.tail.filter((point) => point[0] <= ns * (1 + 1e-9));
+      const share = reached.length ? reached[reached.length - 1][1] : 1;
+      element("circle", { class: "mark-dot", cx: x(ns), cy: y(share), r: 3 }, svg);
     }
     return series.tail.length;
   }
@@ -182,7 +188,7 @@
     const rows = [];
     const labels = Object.entries(MARK_NAMES).map(([key, name]) => {
       const text = `${name} ${latency(series.marks[key])}`;
-      const half = text.length * 3.3;
+      const half = text.length * 3.55;
       const at = x(series.marks[key]);
       const center = Math.min(Math.max(at, half), width - half);
       let row = rows.findIndex((end) => center - half > end + 8);
@@ -228,10 +234,10 @@
       colors: [colour("--accent"), colour("--dot")],
       gridLineColor: colour("--grid"), axisLineColor: colour("--line"), rightGap: 14,
       series: { "slowest samples": { strokeWidth: 0, drawPoints: true, pointSize: 2.5, highlightCircleSize: 4 } },
-      xlabel: "seconds since the first counted exchange", xLabelHeight: 18,
+      xlabel: "time since the first counted exchange", xLabelHeight: 18,
       legend: "follow",
       axes: {
-        x: { axisLabelFormatter: (t) => `${Number(t.toPrecision(4))}\u00a0s`, valueFormatter: (t) => `${t.toFixed(4)}\u00a0s`, drawGrid: false },
+        x: { axisLabelFormatter: moment, valueFormatter: moment, drawGrid: false },
         y: {
           axisLabelWidth: 46, valueFormatter: (ns) => latency(ns, 4),
           ticker: () => sparse(logTicks(low, high)).map((v) => ({ v, label: latency(v) })),

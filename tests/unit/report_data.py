@@ -34,7 +34,14 @@ TRAP: dict[str, Any] = {
     "registers": {"x0": "0x1", "elr": "0x1fc4"},
     "device": None,
     "cause": "no region covers the UART\x1b[2J",
-    "fix": "mem_regions:\n  - phys_start: 0x09000000",
+    "fix": "give the cell its UART",
+    "fix_yaml": "mem_regions:\n  - phys_start: 0x09000000",
+    "fix_c": None,
+    "syndrome": {"value": "0x93810007", "text": "data abort from a lower level", "size": 4},
+    "inferred": ["cell"],
+    "messages": [],
+    "confidence": 0.9,
+    "text": f"Unhandled data read at 0x9000018(4) {HOSTILE}",
 }
 
 

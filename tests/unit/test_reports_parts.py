@@ -113,7 +113,9 @@ def test_chart_data_is_in_nanoseconds_and_seconds() -> None:
 def test_nothing_unknown_is_said_of_a_trap() -> None:
     assert headline({"kind": "hvc", "cell": None, "outcome": "unknown"}) == "hvc"
     assert headline({}) == "trap"
-    assert trap_text({"kind": "mmio", "access": "write", "address": "0x10", "fix": {"yaml": "a: 1", "c": "b"}}) == (
-        "mmio write at 0x10\n\nFix: yaml: a: 1\nc: b\n\n"
+    assert trap_text(
+        {"kind": "mmio", "access": "write", "address": "0x10", "fix": "add it", "fix_yaml": "a: 1\nb: 2"}
+    ) == (
+        "mmio write at 0x10\n\nFix: add it\n\nAs YAML:\na: 1\nb: 2\n\n"
         "            kind  mmio\n          access  write\n         address  0x10"
     )
