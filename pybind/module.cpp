@@ -5,10 +5,12 @@
 // void bind_<area>(pybind11::module_& module);
 void bind_console(pybind11::module_& module);
 void bind_cells(pybind11::module_& module);
+void bind_traps(pybind11::module_& module);
 
 PYBIND11_MODULE(_hil, module) {
     module.doc() = "hil's controller: console, parser, traps, cell configs";
     // bind_<area>(module);
     bind_console(module);
     bind_cells(module);
+    bind_traps(module);
 }

@@ -27,7 +27,7 @@ std::string printable(std::string_view text) {
 template <typename T> json optional_number(const std::optional<T>& value) { return value ? json(*value) : json(nullptr); }
 
 template <typename T> json optional_hex(const std::optional<T>& value) {
-    return value ? json(hex_text(*value)) : json(nullptr);
+    return value ? json(trap_hex(*value)) : json(nullptr);
 }
 
 json syndrome_json(const TrapEvent& event) {
@@ -36,11 +36,11 @@ json syndrome_json(const TrapEvent& event) {
     }
     const std::uint32_t esr = *event.syndrome;
     json out;
-    out["value"] = hex_text(esr);
-    out["class"] = hex_text(exception_class_of(esr));
+    out["value"] = trap_hex(esr);
+    out["class"] = trap_hex(exception_class_of(esr));
     out["class_name"] = exception_class_name(exception_class_of(esr));
     out["instruction_length"] = is_long_instruction(esr) ? 32 : 16;
-    out["iss"] = hex_text(iss_of(esr));
+    out["iss"] = trap_hex(iss_of(esr));
     if (const auto abort = decode_abort(esr)) {
         out["fault"] = fault_status_name(abort->status);
         out["table_walk"] = abort->walk;
@@ -63,7 +63,7 @@ std::string bdf_text(std::uint32_t bdf) {
 
 } // namespace
 
-std::string hex_text(std::uint64_t value) {
+std::string trap_hex(std::uint64_t value) {
     std::array<char, 24> out{};
     std::snprintf(out.data(), out.size(), "0x%llx", static_cast<unsigned long long>(value));
     return out.data();
@@ -90,7 +90,7 @@ json trap_json(const TrapEvent& event) {
     for (std::size_t i = 0; i < trap_register_count; ++i) {
         const R reg = static_cast<R>(i);
         if (const auto value = event.registers.get(reg)) {
-            registers[name_of(reg)] = hex_text(*value);
+            registers[name_of(reg)] = trap_hex(*value);
         }
     }
     out["registers"] = registers;

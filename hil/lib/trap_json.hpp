@@ -9,7 +9,7 @@
 namespace hil {
 
 /// "0x1c2006c"
-std::string hex_text(std::uint64_t value);
+std::string trap_hex(std::uint64_t value);
 
 /// The event's own members; cause, fix and device are added by explain_trap().
 nlohmann::ordered_json trap_json(const TrapEvent& event);
