@@ -4,12 +4,13 @@
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import sys
 
 import click
 
 import hil
-from hil.errors import HilError, WrongUse
+from hil.errors import HilError, InfrastructureError, WrongUse
 from hil.names import choose
 from hil.verdict import EXIT_INTERRUPTED, EXIT_USAGE
 
@@ -18,6 +19,8 @@ COMMANDS = {
     "list": "hil.commands.list",
     "doctor": "hil.commands.doctor",
     "report": "hil.commands.report",
+    "compare": "hil.commands.compare",
+    "history": "hil.commands.history",
     "replay": "hil.commands.replay",
     "console": "hil.commands.console",
     "test": "hil.commands.test",
@@ -25,7 +28,7 @@ COMMANDS = {
     "cell": "hil.cell_cli",
     "reproduce": "hil.reproduce_cli",
 }
-"""Command name to the module that holds it; the object in it is called `command`. Imported when it is used."""
+"""Command name to the module that holds it; the object in it is called `command`, or like the command. Imported when it is used."""
 
 
 class Commands(click.Group):
@@ -39,9 +42,26 @@ class Commands(click.Group):
         """The command of that name."""
         if name not in self.list_commands(context):
             raise WrongUse(_unknown(name, self.list_commands(context)))
-        command = importlib.import_module(COMMANDS[name]).command
+        try:
+            module = importlib.import_module(COMMANDS[name])
+        except ImportError as error:
+            if error.name != "_hil":
+                raise
+            return _not_built(name)
+        command = getattr(module, "command", None) or getattr(module, name)
         assert isinstance(command, click.Command)
         return command
+
+
+def _not_built(name: str) -> click.Command:
+    """Stands for a command that needs the C++ library while that is not there."""
+
+    def refuse() -> None:
+        raise InfrastructureError(
+            f"`hil {name}` needs the controller's C++ library, which is not built; bin/hil builds it"
+        )
+
+    return click.Command(name, callback=refuse, short_help="(not built yet)", add_help_option=False)
 
 
 def _unknown(name: str, known: list[str]) -> str:

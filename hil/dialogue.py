@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Callable
 
 import pexpect
 from pexpect.spawnbase import SpawnBase
@@ -12,6 +13,8 @@ from hil.limits import Deadline
 from hil.watch import Watch
 
 SLICE = 0.1
+SILENT = 5.0
+"""Seconds of silence after which a console without any hint is typed to, on an idle host."""
 
 
 class Dialogue(SpawnBase):  # type: ignore[misc]  # pexpect has no types
@@ -41,10 +44,12 @@ class Dialogue(SpawnBase):  # type: ignore[misc]  # pexpect has no types
         self.came(pattern, deadline, float("inf"))
         return str(self.before)
 
-    def came(self, pattern: str, deadline: Deadline, seconds: float) -> bool:
-        """Whether `pattern` came within `seconds`. TimeLimit when the deadline passes before."""
+    def came(
+        self, pattern: str, deadline: Deadline, seconds: float, enough: Callable[[], bool] = lambda: False
+    ) -> bool:
+        """Whether `pattern` came within `seconds` and before `enough`. TimeLimit when the deadline passes before."""
         end = deadline.elapsed + seconds
-        while deadline.elapsed < end:
+        while deadline.elapsed < end and not enough():
             try:
                 self.expect(pattern, timeout=SLICE)
                 return True
@@ -56,7 +61,15 @@ class Dialogue(SpawnBase):  # type: ignore[misc]  # pexpect has no types
         """A group of the last pattern."""
         return str(self.match.group(number))
 
-    def synchronise(self, deadline: Deadline, again: float = 0.5) -> None:
+    def await_turn(self, hint: str, deadline: Deadline) -> None:
+        """Waits until typing can do no harm: until the console shows `hint`, or is silent for long.
+
+        A UART whose FIFO fills up before its driver is open may never interrupt again (QEMU's PL011 is one). `hint`
+        is no proof of anything and need not come.
+        """
+        self.came(hint, deadline, float("inf"), lambda: self._watch.console.silent_for() > SILENT * deadline.scale)
+
+    def synchronise(self, deadline: Deadline, again: float = 1.0) -> None:
         """Makes sure that a shell reads what is typed: asks it for a random marker until it comes.
 
         The marker is typed in two quoted halves, so that its echo cannot match; a second, new marker then proves that

@@ -24,6 +24,10 @@ from hil.verdict import one_line
 from hil.watch import Watch
 
 
+NOTHING_MEASURED = 4
+"""Exit code of a root-cell program that had nothing to measure with: the same as of `hil run`."""
+
+
 @dataclass(frozen=True)
 class Plan:
     """What a run does once the hypervisor is enabled. Command lines are complete; `program` is empty when none runs."""
@@ -34,6 +38,8 @@ class Plan:
     program: str = ""
     series: Sequence[str] = ()
     uio: VirtualPci | None = None
+    shell_hint: str = r"[#$] $"
+    """What a console shows when it may be typed to; see Dialogue.await_turn."""
     shell: str = "auto"
     """`agent`, `plain`, or `auto`: the agent when the image has it."""
 
@@ -118,10 +124,9 @@ class Lifecycle:
         """A shell reads what is typed."""
         with session.step("shell answers", "shell", "a shell that echoes a random marker") as deadline:
             plain = PlainShell(self.watch)
+            plain.synchronise(deadline, self.plan.shell_hint)
             if self.plan.shell == "plain":
                 plain.prepare(deadline)
-            else:
-                plain.synchronise(deadline)
         self._root = RootCell(session, plain)
 
     def agent(self, session: Session) -> None:
@@ -168,6 +173,8 @@ class Lifecycle:
                 self.answer = self.root.shell.run(self.plan.program, deadline)
                 if self.answer.code != 0:
                     text = self.answer.text
+                    if self.answer.code == NOTHING_MEASURED:
+                        raise InfrastructureError(f"{one_line(text)[-400:]} (`{self.plan.program}`)")
                     raise CommandFailed(self.plan.program, self.answer.code, text, likely_cause(text))
         except CommandFailed as failure:
             self._blame_cell(failure)

@@ -75,6 +75,11 @@ class Deadline:
         return self._limits.idle(self.wait) * self._scale
 
     @property
+    def scale(self) -> float:
+        """The factor by which the limit is stretched."""
+        return self._scale
+
+    @property
     def elapsed(self) -> float:
         """Seconds since the start, on the monotonic clock: a jump of the wall clock does not matter."""
         return self._now() - self._start

@@ -34,12 +34,13 @@ class PlainShell:
     def __init__(self, watch: Watch) -> None:
         self._dialogue = Dialogue(watch)
 
-    def synchronise(self, deadline: Deadline) -> None:
-        """Waits for the shell."""
+    def synchronise(self, deadline: Deadline, hint: str) -> None:
+        """Waits for the shell. `hint` is a regular expression that tells that typing does no harm any more."""
+        self._dialogue.await_turn(hint, deadline)
         self._dialogue.synchronise(deadline)
 
     def prepare(self, deadline: Deadline) -> None:
-        """Waits for the shell and makes the console quieter: no echo, no bracketed paste, no kernel lines."""
+        """Makes the console of a shell quieter: no echo, no bracketed paste, no kernel lines."""
         self._dialogue.synchronise(deadline)
         self._dialogue.send("stty -echo 2>/dev/null; printf '\\033[?2004l'; PS1=; PS2=; dmesg -n 1\n")
         self._dialogue.synchronise(deadline)

@@ -72,7 +72,9 @@ def start_bound(command: Sequence[str], output: IO[bytes]) -> subprocess.Popen[b
         raise InfrastructureError(
             f"cannot start {command[0]}: there is no such program; `hil doctor` names the package"
         )
-    bound = ["setpriv", "--pdeathsig", "KILL", "--", *command]
+    # We may die before setpriv has done its work: then the parent is another one by now, and nothing is started.
+    guard = ["sh", "-c", f'[ "$PPID" = {os.getpid()} ] && exec "$@"', "sh"]
+    bound = ["setpriv", "--pdeathsig", "KILL", "--", *guard, *command]
     try:
         return subprocess.Popen(
             bound, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, start_new_session=True

@@ -14,7 +14,11 @@ from rich.live import Live
 from rich.text import Text
 
 from hil.event_log import Event
-from hil.harmless_text import HarmlessText, harmless_line
+from hil.harmless_text import harmless_line
+
+MARKS = {"kernel": "k", "hypervisor": "h"}
+COLOURS = {"kernel": "green", "hypervisor": "magenta"}
+"""Of a console line, by its writer; a line that nobody can be named for has `|` and no colour."""
 
 
 class PlainProgress:
@@ -44,9 +48,9 @@ class PlainProgress:
         if line := sentence(event):
             self.line(line)
 
-    def console(self, line: str) -> None:
-        """A line of the machine's console, harmless already."""
-        self.line(f"          | {line}")
+    def console(self, line: str, writer: str) -> None:
+        """A line of the machine's console."""
+        self.line(f"          {MARKS.get(writer, '|')} {harmless_line(line)}")
 
     def line(self, text: str) -> None:
         """Prints one line."""
@@ -89,9 +93,10 @@ class LiveProgress:
             style = "red" if event.get("outcome") == "failed" or event["event"] == "trap" else "dim"
             self._terminal.print(Text(line, style=style))
 
-    def console(self, line: str) -> None:
-        """A line of the machine's console, harmless already."""
-        self._terminal.print(Text("          | ", style="blue") + Text(line))
+    def console(self, line: str, writer: str) -> None:
+        """A line of the machine's console, coloured by its writer."""
+        mark = Text(f"          {MARKS.get(writer, '|')} ", style=COLOURS.get(writer, "default"))
+        self._terminal.print(mark + Text(harmless_line(line), style=COLOURS.get(writer, "default")))
 
     def _line(self) -> Text:
         if self._state is None:
@@ -114,9 +119,9 @@ class JsonProgress:
         """An observer of the event log."""
         print(json.dumps(event), flush=True)
 
-    def console(self, line: str) -> None:
+    def console(self, line: str, writer: str) -> None:
         """Goes to stderr: stdout holds JSON alone."""
-        print(f"| {line}", file=sys.stderr, flush=True)
+        print(f"{MARKS.get(writer, '|')} {harmless_line(line)}", file=sys.stderr, flush=True)
 
 
 Progress = PlainProgress | LiveProgress | JsonProgress
@@ -127,19 +132,6 @@ def choose(json_events: bool) -> Progress:
     if json_events:
         return JsonProgress()
     return LiveProgress() if sys.stderr.isatty() else PlainProgress()
-
-
-class LiveConsole:
-    """Feeds console text to a progress display, line by line and harmless (`-v`)."""
-
-    def __init__(self, progress: Progress) -> None:
-        self._progress = progress
-        self._text = HarmlessText()
-
-    def feed(self, text: str) -> None:
-        """A listener of the watch."""
-        for line in self._text.feed(text):
-            self._progress.console(line)
 
 
 def waiting(state: Event, waited: float) -> str:

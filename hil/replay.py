@@ -11,20 +11,22 @@ from pathlib import Path
 
 from hil.errors import WrongUse
 from hil.event_log import Event
-from hil.progress import LiveConsole, Progress
+from hil.harmless_text import HarmlessText
+from hil.progress import Progress
 from hil.records import parse_console_times
 
 
 def replay(run: Path, show: Progress, speed: float, sleep: Callable[[float], None] = time.sleep) -> None:
     """Shows everything; `speed` 1 takes as long as the run did, 0 no time. Agent frames are shown as they came."""
-    console = LiveConsole(show)
+    lines = HarmlessText()
     last = 0.0
     for t, what in merged(run):
         if speed > 0 and t > last:
             sleep((t - last) / speed)
         last = max(last, t)
         if isinstance(what, bytes):
-            console.feed(what.decode("utf-8", "replace"))
+            for line in lines.feed(what.decode("utf-8", "replace")):
+                show.console(line, "")
         else:
             show.event(what)
 

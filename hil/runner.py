@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,7 @@ from hil import leftovers, manifest, places, target
 from hil.console import Console
 from hil.errors import HilError, InfrastructureError, WrongUse
 from hil.event_log import EventLog, Observer
+from hil.interactive import Seat
 from hil.interrupt import Interrupts
 from hil.lifecycle import Lifecycle, Plan, complete
 from hil.limits import Limits
@@ -25,9 +27,13 @@ from hil.root_image import ImageInputs, RootImage, root_image
 from hil.root_packages import ImageSpec
 from hil.run_directory import RunDirectory
 from hil.session import Session, State
-from hil.target import ProbeUse, Target
+from hil.target import Target
 from hil.uio_walk import virtual_pci
 from hil.verdict import Outcome, Verdict
+
+
+Live = Callable[[str, str], None]
+"""Gets each line of the console and its writer."""
 
 
 @dataclass(frozen=True)
@@ -36,10 +42,10 @@ class Prepared:
 
     options: RunOptions
     target: Target
-    probe: ProbeUse
     hypervisor: hypervisors.Hypervisor
     plan: Plan
     cells: Path
+    goal: State = State.DISABLED
 
 
 @dataclass(frozen=True)
@@ -73,8 +79,17 @@ def prepare(options: RunOptions) -> Prepared:
         series=probe.series,
         uio=virtual_pci(cells / machine.root_config) if probe.uio else None,
         shell=options.shell,
+        shell_hint=machine.shell_hint,
     )
-    return Prepared(options, machine, probe, hypervisors.find(options.hypervisor), plan, cells)
+    return Prepared(options, machine, hypervisors.find(options.hypervisor), plan, cells)
+
+
+def prepare_console(options: RunOptions) -> Prepared:
+    """A run that boots and stops there, for a person to go on."""
+    machine = target.load(options.target)
+    plan = Plan(machine.root_config, machine.root_cell, shell_hint=machine.shell_hint)
+    cells = places.build() / "cells" / machine.name
+    return Prepared(options, machine, hypervisors.find(options.hypervisor), plan, cells, State.BOOT)
 
 
 def build_image(prepared: Prepared) -> RootImage:
@@ -90,9 +105,7 @@ def build_image(prepared: Prepared) -> RootImage:
 class Runner:
     """Carries out one prepared run. Observers see every event; `live` sees the console's text."""
 
-    def __init__(
-        self, prepared: Prepared, observers: Sequence[Observer], live: Sequence[Callable[[str], None]]
-    ) -> None:
+    def __init__(self, prepared: Prepared, observers: Sequence[Observer], live: Live | None) -> None:
         self._prepared = prepared
         self._observers = observers
         self._live = live
@@ -131,7 +144,9 @@ class Runner:
         machine = _Machine(self._prepared, directory, events, self._live)
         self._interrupts.last_resort = machine.off
         try:
-            machine.session.transition(State.DISABLED)
+            machine.session.transition(self._before_keeping())
+            machine.keep()
+            machine.session.transition(self._prepared.goal)
             return Verdict.of(Outcome.PASS, machine.summary())
         except WrongUse:
             raise
@@ -145,6 +160,11 @@ class Runner:
         finally:
             machine.off()
 
+    def _before_keeping(self) -> State:
+        """Where a machine that is kept is handed to the user: measured, with its cells still there."""
+        goal = self._prepared.goal
+        return State.COLLECTED if self._prepared.options.keep and goal is State.DISABLED else goal
+
     def _tell_waiting(self, holder: str) -> None:
         for observer in self._observers:
             observer({"t": 0.0, "event": "note", "text": f"waiting for the target: it is in use by {holder}"})
@@ -153,9 +173,7 @@ class Runner:
 class _Machine:
     """The machine of a run with its session; off() takes it apart from any state."""
 
-    def __init__(
-        self, prepared: Prepared, directory: RunDirectory, events: EventLog, live: Sequence[Callable[[str], None]]
-    ) -> None:
+    def __init__(self, prepared: Prepared, directory: RunDirectory, events: EventLog, live: Live | None) -> None:
         self._prepared = prepared
         self._directory = directory
         self._events = events
@@ -173,11 +191,21 @@ class _Machine:
         if self._console is not None:
             console, self._console = self._console, None
             console.close()
+            if self._lifecycle is not None and self._lifecycle.watching:
+                self._lifecycle.watch.end()
+
+    def keep(self) -> None:
+        """With --keep: the user sits at the console until leaving it."""
+        if self._prepared.options.keep and self._lifecycle is not None:
+            print("hil: the machine is kept; this is its console, Ctrl-] ends it", file=sys.stderr)
+            Seat(self._lifecycle.watch).sit()
 
     def summary(self) -> str:
         """One line for a verdict `pass`."""
         assert self._lifecycle is not None
         records = self._lifecycle.records
+        if not records:
+            return f"reached state '{self.session.state.value}'"
         return f"{len(records)} series measured: {', '.join(record.series for record in records)}"
 
     def note_last_words(self) -> None:
@@ -205,9 +233,7 @@ class _Machine:
             self._directory.path / "qemu.log",
             self._directory.hold,
         )
-        self._lifecycle = Lifecycle(
-            self._prepared.plan, self._power, self._open_console, start_agent, self._events, listeners=list(self._live)
-        )
+        self._lifecycle = Lifecycle(self._prepared.plan, self._power, self._open_console, start_agent, self._events)
         self._lifecycle.boot(session)
 
     def _open_console(self) -> Console:
@@ -217,6 +243,8 @@ class _Machine:
             self._directory.path / "console.raw",
             self._directory.path / "console.times",
             self._events.start,
+            self._events.note,
+            self._live,
         )
         self._console = console
         return console

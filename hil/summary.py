@@ -6,11 +6,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-import reports
 from rich.console import Console as Terminal
+from rich.markup import escape
+from rich.table import Table
 from rich.text import Text
 
-from hil.records import Manifest, Record, VerdictEvent, read_events, read_manifest
+from hil.records import STATISTICS, Manifest, Record, VerdictEvent, read_events, read_manifest
 
 STYLES = {"pass": "bold green", "fail": "bold red", "trap": "bold red", "infrastructure-error": "bold yellow"}
 
@@ -20,7 +21,7 @@ def show(run: Path, terminal: Terminal) -> None:
     log = read_events(run / "events.jsonl")
     records = log.records()
     if records:
-        terminal.print(reports.terminal_table(reports.load(run)))
+        terminal.print(table(records))
         for line in conditions(records, read_manifest(run / "manifest.json")):
             terminal.print(Text(line), soft_wrap=True)
     show_verdict(log.verdict(), terminal)
@@ -32,6 +33,19 @@ def show_verdict(verdict: VerdictEvent, terminal: Terminal) -> None:
     """One line: the outcome and its reason."""
     word = verdict.verdict.value
     terminal.print(Text(word, style=STYLES[word]) + Text(f": {verdict.reason}", style="default"), soft_wrap=True)
+
+
+def table(records: Sequence[Record]) -> Table:
+    """A row a series, in microseconds."""
+    result = Table(title=f"{escape(records[0].probe)}, µs", title_justify="left")
+    result.add_column("series", no_wrap=True)
+    result.add_column("count", justify="right", no_wrap=True)
+    for name in STATISTICS:
+        result.add_column(name.replace("_", "."), justify="right", no_wrap=True)
+    for record in records:
+        cells = [f"{record.statistic_ns(name) / 1000:.2f}" for name in STATISTICS]
+        result.add_row(Text(record.series), str(record.count), *cells)
+    return result
 
 
 def conditions(records: Sequence[Record], manifest: Manifest) -> list[str]:

@@ -80,6 +80,7 @@ class Target:
     emulated: bool
     root_config: str
     root_cell: str
+    shell_hint: str
     machine: QemuMachine
     limits: Mapping[str, float]
     memory_map: tuple[Mapping[str, Any], ...]
@@ -125,6 +126,7 @@ def _target(name: str, directory: Path, data: dict[str, Any]) -> Target:
         emulated=bool(data["emulated"]),
         root_config=str(data["root_cell"]["config"]),
         root_cell=str(data["root_cell"]["name"]),
+        shell_hint=str(data["shell_hint"]),
         machine=QemuMachine(**machine),
         limits=limits,
         memory_map=tuple(data.get("memory_map", ())),

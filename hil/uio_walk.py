@@ -38,9 +38,9 @@ class VirtualPci:
         """For insmod uio_ivshmem.ko where the kernel's PCI core does not show the device."""
         return [
             f"ecam={self.config_base:#x}",
-            f"end_bus={self.end_bus}",
+            f"buses={self.end_bus + 1}",
             f"window={self.window:#x}",
-            f"irq={self.irq_base}",
+            f"irq_base={self.irq_base}",
         ]
 
 

@@ -50,6 +50,7 @@ class Watch:
         self._on_trap = on_trap
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
         self._tail = ""
+        self._worker: threading.Thread | None = None
 
     def text(self, seconds: float) -> str:
         """Console text that comes within `seconds`; may be empty. Raises what ends every wait."""
@@ -79,7 +80,8 @@ class Watch:
             finally:
                 done.set()
 
-        threading.Thread(target=body, daemon=True, name="agent").start()
+        self._worker = threading.Thread(target=body, daemon=True, name="agent")
+        self._worker.start()
         while not done.is_set():
             self.text(TICK)
             deadline.check(self.hint)
@@ -87,6 +89,11 @@ class Watch:
         if failure:
             raise failure[0]
         return result[0]
+
+    def end(self, patience: float = 5.0) -> None:
+        """Waits for the work that was broken off. Call it behind console.close(), which ends that work."""
+        if self._worker is not None:
+            self._worker.join(patience)
 
     def pause(self, seconds: float) -> None:
         """Waits and watches."""

@@ -22,8 +22,8 @@ WAYS = click.Choice(["interrupt", "poll"])
 @click.option("--hypervisor", default="gaol", show_default=True, help="gaol, the bundled one, or a DIR with your own.")
 @click.option("--root", type=WAYS, default="interrupt", show_default=True, help="How the root cell waits.")
 @click.option("--inmate", type=WAYS, default="interrupt", show_default=True, help="How the inmate waits.")
-@click.option("--warmup", type=click.IntRange(0, 10_000_000), default=1000, show_default=True)
-@click.option("--count", type=click.IntRange(1, 10_000_000), default=10000, show_default=True)
+@click.option("--warmup", type=click.IntRange(0, 1_000_000), default=1000, show_default=True)
+@click.option("--count", type=click.IntRange(1, 1_000_000), default=10000, show_default=True)
 @click.option("--contention", default="alone", show_default=True, help="What else loads the machine, in a word.")
 @click.option("--shell", type=click.Choice(["auto", "agent", "plain"]), default="auto", show_default=True)
 @click.option("--wait", type=click.FloatRange(0, 86400), default=0, help="Seconds to wait for a target in use.")
@@ -35,7 +35,7 @@ def command(**given: Any) -> None:
     options = RunOptions(command=("hil", *sys.argv[1:]), **given)
     prepared = prepare(options)
     show = progress.choose(options.json_events)
-    live = [progress.LiveConsole(show).feed] if options.verbose else []
+    live = show.console if options.verbose else None
     with show:
         finished = Runner(prepared, [show.event], live).run()
     if not options.json_events:

@@ -79,6 +79,7 @@ class EchoShell:
 
     def __init__(self, console: FakeConsole, deaf_for: int = 0, noise: bytes = b"") -> None:
         self._console = console
+        console.incoming.append(b"\r\n# ")
         self._deaf_for = deaf_for
         self._noise = noise
         console.on_write = self.typed

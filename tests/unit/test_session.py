@@ -143,7 +143,7 @@ def test_a_shell_that_never_answers_passes_the_limit_of_shell(tmp_path: Path, pl
 
 
 def test_a_shell_is_found_though_it_was_deaf_at_first_and_others_write(tmp_path: Path, plan: Plan) -> None:
-    bed = Bed(tmp_path, plan)
+    bed = Bed(tmp_path, plan, seconds=10.0)
     EchoShell(bed.console, deaf_for=2, noise=b"[ 1.0] random: crng init done\r\n")
     bed.session.transition(State.SHELL)
     assert bed.session.state is State.SHELL

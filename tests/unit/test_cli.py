@@ -1,0 +1,143 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The command line: what is typed wrongly is told by name, with exit code 2."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from hil import hypervisor, target
+from hil.cli import COMMANDS, root
+from hil.commands import run
+from hil.errors import WrongUse
+from hil.names import choose, harmless
+from hil.progress import PlainProgress, sentence
+from hil.replay import merged, replay
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+
+
+def hil(*words: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Runs the real command line in a process of its own."""
+    return subprocess.run(
+        [sys.executable, "-m", "hil", *words],
+        capture_output=True,
+        text=True,
+        cwd=REPOSITORY,
+        env={**os.environ, "HIL_ROOT": str(REPOSITORY), **environment},
+        timeout=60,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["run", "--target", "qemo", "ivshmem-latency"], "no target is called 'qemo'; did you mean 'qemu'?"),
+        (["run", "--target", "qemu", "ivshmem-latensy"], "did you mean 'ivshmem-latency'?"),
+        (["run", "--target", "qemu", "zzz"], "no probe is called 'zzz'; there are: "),
+        (["run", "--target", "qemu", "--count", "0", "ivshmem-latency"], "0 is not in the range"),
+        (["run", "--target", "qemu", "--count", "many", "ivshmem-latency"], "'many' is not a valid integer"),
+        (["run", "--target", "qemu", "--root", "guess", "ivshmem-latency"], "'guess' is not one of"),
+        (["run", "ivshmem-latency"], "Missing option '--target'"),
+        (["list", "target"], "did you mean 'targets'?"),
+        (["report", "nowhere"], "no run directory 'nowhere'"),
+        (["replay", "nowhere"], "no run directory 'nowhere'"),
+        (["reprot"], "no command is called 'reprot'; did you mean 'report'?"),
+    ],
+)
+def test_wrong_use_is_told_and_exits_2(words: list[str], said: str) -> None:
+    done = hil(*words)
+    assert done.returncode == 2, done.stderr
+    assert said in done.stderr and "Traceback" not in done.stderr
+
+
+def test_a_bad_timeout_scale_exits_2(monkeypatch: pytest.MonkeyPatch) -> None:
+    from hil.limits import forced_scale
+
+    monkeypatch.setenv("HIL_TIMEOUT_SCALE", "fast")
+    with pytest.raises(WrongUse, match="HIL_TIMEOUT_SCALE is 'fast'"):
+        forced_scale()
+
+
+def test_help_names_every_command() -> None:
+    said = hil("--help").stdout
+    for name in ("run", "list", "doctor", "report", "replay", "console", "test"):
+        assert name in COMMANDS and f"  {name}" in said
+
+
+def test_lists() -> None:
+    runner = CliRunner()
+    assert "QEMU virt" in runner.invoke(root, ["list", "targets"]).output
+    assert "ivshmem-latency" in runner.invoke(root, ["list", "probes"]).output
+
+
+def test_the_qemu_target_names_every_limit_and_probe() -> None:
+    machine = target.load("qemu")
+    assert set(target.WAITS) <= set(machine.limits) and machine.emulated
+    probe = machine.probe("ivshmem-latency")
+    values = {"root": "poll", "inmate": "interrupt", "warmup": 5, "count": 6}
+    assert "6" in probe.program.format(**values) and probe.cells[0].command_line.format(**values)
+
+
+def test_a_broken_target_file_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "targets/bad").mkdir(parents=True)
+    file = tmp_path / "targets/bad/target.yaml"
+    monkeypatch.setenv("HIL_ROOT", str(tmp_path))
+    for text in ("title: [", "title: x", "just words", "{title: x, emulated: true, limits: {boot: soon}}"):
+        file.write_text(text)
+        with pytest.raises(WrongUse, match="target.yaml"):
+            target.load("bad")
+
+
+def test_a_hypervisor_directory_that_lacks_something_is_told(tmp_path: Path) -> None:
+    with pytest.raises(WrongUse, match="is no directory and not 'gaol'"):
+        hypervisor.find(str(tmp_path / "nowhere"))
+    (tmp_path / "driver").mkdir()
+    (tmp_path / "driver/jailhouse.ko").write_bytes(b"")
+    with pytest.raises(WrongUse, match="holds no jailhouse\\*.bin, no jailhouse \\(the tool\\)"):
+        hypervisor.find(str(tmp_path))
+    (tmp_path / "jailhouse.bin").write_bytes(b"image")
+    (tmp_path / "jailhouse").write_bytes(b"#!/bin/sh")
+    (tmp_path / "tools").mkdir()
+    (tmp_path / "tools/jailhouse").write_bytes(b"\x7fELF")
+    found = hypervisor.find(str(tmp_path))
+    assert found.tool.parent.name == "tools" and found.module.name == "jailhouse.ko"
+
+
+def test_names_become_harmless_file_names() -> None:
+    assert harmless("../../etc/passwd") == "_.._etc_passwd"
+    assert harmless("") == "_" and harmless("a b\x1b[31m") == "a_b_31m"
+    assert choose("x", "b", ["a", "b"]) == "b"
+
+
+def test_the_run_command_has_the_documented_options() -> None:
+    options = {option for parameter in run.command.params for option in parameter.opts}
+    wanted = "--target --hypervisor --root --inmate --warmup --count --contention -v --json-events --keep"
+    assert set(wanted.split()) <= options
+
+
+def test_replay_merges_console_and_events_by_time(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "console.raw").write_bytes(b"first line\r\nsecond \x1b]0;evil\x07line\r\n")
+    (tmp_path / "console.times").write_text("0 1000000000\n12 3000000000\n")
+    (tmp_path / "events.jsonl").write_text('{"t": 2.0, "event": "note", "text": "between"}\n{"t": 2.5, "ev')
+    assert [t for t, _ in merged(tmp_path)] == [1.0, 2.0, 3.0]
+    waits: list[float] = []
+    import sys as system
+
+    replay(tmp_path, PlainProgress(system.stdout), 2.0, waits.append)
+    said = capsys.readouterr().out
+    assert said.index("first line") < said.index("between") < said.index("second ^[]0;evil^Gline")
+    assert waits == [0.5, 0.5, 0.5]
+
+
+def test_sentences_of_events_are_harmless() -> None:
+    trap = {"event": "trap", "trap": {"kind": "data", "cell": "\x1b[2Jevil"}}
+    assert sentence(trap) == "trap: data ^[[2Jevil"
+    step = {"event": "step", "state": "loaded", "seconds": 1.0, "name": "load", "outcome": "failed", "detail": "no"}
+    assert "FAILED: no" in sentence(step)
