@@ -226,7 +226,6 @@ def _bar(step: StepEvent, end: float) -> StepBar:
 def _trap(trap: Any) -> dict[str, Any]:
     return {
         "headline": headline(trap),
-        "summary": known(trap, "summary"),
         "cause": known(trap, "cause"),
         "fixes": [(label, text, "\n" in text) for label, text in fixes(trap)],
         "dump": known(trap, "text"),

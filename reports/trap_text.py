@@ -50,6 +50,8 @@ def known(trap: Mapping[str, Any], key: str) -> str:
     value = trap.get(key)
     if key == "syndrome" and isinstance(value, Mapping):
         value = f"{value.get('value', '')} {value.get('text', '')}".strip()
+    if key == "confidence" and isinstance(value, float):
+        value = f"{value:.0%}"
     return "" if value is None or value in ("", "unknown", {}, []) else plain(value)
 
 
@@ -88,7 +90,6 @@ def fixes(trap: Mapping[str, Any]) -> list[tuple[str, str]]:
 
 def _sections(trap: Mapping[str, Any]) -> Iterator[str]:
     yield headline(trap)
-    yield known(trap, "summary")
     if known(trap, "cause"):
         yield f"Cause: {known(trap, 'cause')}"
     for label, text in fixes(trap):
