@@ -71,7 +71,9 @@ def _table(series: SeriesComparison) -> Table:
     for column in ("", "before", "after", "change", "no difference within", ""):
         table.add_column(column, justify="right" if column else "left", no_wrap=True)
     for figure in series.figures:
-        finding = Text(figure.finding.value, style=STYLES.get(figure.finding.value, ""))
+        # That a figure is not calibrated is said once, below.
+        said = "" if figure.finding is Finding.UNCALIBRATED else figure.finding.value
+        finding = Text(said, style=STYLES.get(said, ""))
         cells = [unit.text(figure.before), unit.text(figure.after), _percent(figure.ratio), _band(figure)]
         table.add_row(percent_name(figure.name), *cells, finding)
     return table

@@ -6,6 +6,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import click
+from rich.box import SIMPLE_HEAD
 from rich.console import Console as Terminal
 from rich.table import Table
 from rich.text import Text
@@ -14,7 +15,7 @@ from hil import places
 from hil.harmless_text import harmless_line
 from hil.run_directory import writing
 from reports.history import History, PastRun, opened, write_csv
-from reports.units import duration, seconds
+from reports.units import NBSP, duration, seconds
 
 STYLES = {"pass": "green", "fail": "red", "trap": "red", "infrastructure-error": "yellow"}
 
@@ -38,20 +39,20 @@ def command(target: str, probe: str, limit: int, csv: Path | None) -> None:
 
 
 def _table(history: History, runs: list[PastRun]) -> Table:
-    table = Table()
-    for column in ("run", "verdict", "contention", "took", "series", "p50", "p99", "max"):
-        right = column in ("took", "p50", "p99", "max")
-        width = 20 if column == "run" else None
-        table.add_column(column, justify="right" if right else "left", overflow="fold", min_width=width)
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, caption="figures: of each run's first series")
+    table.add_column("run", overflow="fold", min_width=16)
+    for column in ("verdict", "contention"):
+        table.add_column(column, overflow="fold", min_width=10)
+    for column in ("took", "p50", "p99", "max"):
+        table.add_column(column, justify="right", no_wrap=True)
     for run in runs:
         series = history.series_of(run.name)
         figures = [duration(series[0].ns[name]) for name in ("p50", "p99", "max")] if series else ["", "", ""]
-        name = series[0].series if series else ""
         verdict = _text(run.verdict, STYLES.get(run.verdict, ""))
-        cells = [_text(run.conditions.contention), _text(seconds(run.seconds)), _text(name), *map(_text, figures)]
-        table.add_row(_text(run.name), verdict, *cells)
+        cells = [run.conditions.contention, seconds(run.seconds), *figures]
+        table.add_row(_text(run.name), verdict, *map(_text, cells))
     return table
 
 
 def _text(text: str, style: str = "") -> Text:
-    return Text(harmless_line(text), style=style)
+    return Text(harmless_line(text.replace(NBSP, " ")), style=style)
