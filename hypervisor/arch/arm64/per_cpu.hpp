@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: Apache-2.0
+// What each CPU has for itself; TPIDR_EL2 leads to it.
+#pragma once
+
+#include "hypervisor/arch/arm64/per_cpu_layout.h"
+#include "hypervisor/arch/arm64/sysreg.hpp"
+#include "hypervisor/core/bits.hpp"
+#include "hypervisor/core/cell_config.hpp"
+#include "hypervisor/core/cpu.hpp"
+
+#include <atomic>
+#include <cstdint>
+
+namespace gaol {
+
+/// EL2 as Linux's stub had it, put back at disable.
+struct NativeState {
+    uint64_t sp, sctlr, tcr, mair, ttbr0, vbar, hcr, vtcr, vttbr, cptr, hstr, mdcr, cnthctl, cntvoff, tpidr, icc_sre,
+        ich_hcr;
+    uint64_t pmr, ctlr, bpr1, group1; ///< CPU interface
+    uint32_t sgi_enable;
+    uint8_t sgi_priority[16];
+};
+
+/// Virtual interrupts of a CPU beside what is in its list registers.
+struct VirtualInterrupts {
+    std::atomic<uint32_t> posted_sgis{0}; ///< from other CPUs
+    uint32_t pending_sgis = 0;
+    uint32_t sgi_enable = 0;
+    uint8_t sgi_priority[16] = {};
+    InterruptSet waiting; ///< hardware interrupts that found no list register
+    uint32_t waiting_count = 0;
+};
+
+struct PerCpu : Cpu {
+    uint64_t redistributor = 0; ///< physical address of this CPU's GICR frames
+    VirtualInterrupts interrupts;
+    NativeState native = {};
+};
+static_assert(sizeof(PerCpu) <= PER_CPU_DATA_SIZE);
+
+inline PerCpu& this_cpu() {
+    return *reinterpret_cast<PerCpu*>(SYSREG_READ(tpidr_el2));
+}
+
+} // namespace gaol

@@ -1,0 +1,271 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "hypervisor/arch/arm64/virtual_interrupts.hpp"
+
+#include "hypervisor/arch/arm64/gic.hpp"
+#include "hypervisor/core/arch.hpp"
+#include "hypervisor/core/hypervisor.hpp"
+
+namespace gaol {
+
+namespace {
+
+constexpr uint64_t state_pending = uint64_t{1} << 62;
+constexpr uint64_t state_active = uint64_t{1} << 63;
+constexpr uint64_t linked_to_hardware = uint64_t{1} << 61;
+constexpr uint64_t group1 = uint64_t{1} << 60;
+constexpr uint64_t in_use = state_pending | state_active;
+
+constexpr uint64_t hcr_enable = 1;
+constexpr uint64_t hcr_underflow = 2; // maintenance interrupt when at most one list register is in use
+
+uint32_t list_registers() {
+    return static_cast<uint32_t>(READ_GIC(ICH_VTR_EL2) & 0x1f) + 1;
+}
+
+uint64_t read_list(uint32_t index) {
+    switch (index) {
+    // clang-format off
+    case 0: return SYSREG_READ(S3_4_C12_C12_0);
+    case 1: return SYSREG_READ(S3_4_C12_C12_1);
+    case 2: return SYSREG_READ(S3_4_C12_C12_2);
+    case 3: return SYSREG_READ(S3_4_C12_C12_3);
+    case 4: return SYSREG_READ(S3_4_C12_C12_4);
+    case 5: return SYSREG_READ(S3_4_C12_C12_5);
+    case 6: return SYSREG_READ(S3_4_C12_C12_6);
+    case 7: return SYSREG_READ(S3_4_C12_C12_7);
+    case 8: return SYSREG_READ(S3_4_C12_C13_0);
+    case 9: return SYSREG_READ(S3_4_C12_C13_1);
+    case 10: return SYSREG_READ(S3_4_C12_C13_2);
+    case 11: return SYSREG_READ(S3_4_C12_C13_3);
+    case 12: return SYSREG_READ(S3_4_C12_C13_4);
+    case 13: return SYSREG_READ(S3_4_C12_C13_5);
+    case 14: return SYSREG_READ(S3_4_C12_C13_6);
+    default: return SYSREG_READ(S3_4_C12_C13_7);
+        // clang-format on
+    }
+}
+
+void write_list(uint32_t index, uint64_t value) {
+    switch (index) {
+    // clang-format off
+    case 0: SYSREG_WRITE(S3_4_C12_C12_0, value); break;
+    case 1: SYSREG_WRITE(S3_4_C12_C12_1, value); break;
+    case 2: SYSREG_WRITE(S3_4_C12_C12_2, value); break;
+    case 3: SYSREG_WRITE(S3_4_C12_C12_3, value); break;
+    case 4: SYSREG_WRITE(S3_4_C12_C12_4, value); break;
+    case 5: SYSREG_WRITE(S3_4_C12_C12_5, value); break;
+    case 6: SYSREG_WRITE(S3_4_C12_C12_6, value); break;
+    case 7: SYSREG_WRITE(S3_4_C12_C12_7, value); break;
+    case 8: SYSREG_WRITE(S3_4_C12_C13_0, value); break;
+    case 9: SYSREG_WRITE(S3_4_C12_C13_1, value); break;
+    case 10: SYSREG_WRITE(S3_4_C12_C13_2, value); break;
+    case 11: SYSREG_WRITE(S3_4_C12_C13_3, value); break;
+    case 12: SYSREG_WRITE(S3_4_C12_C13_4, value); break;
+    case 13: SYSREG_WRITE(S3_4_C12_C13_5, value); break;
+    case 14: SYSREG_WRITE(S3_4_C12_C13_6, value); break;
+    default: SYSREG_WRITE(S3_4_C12_C13_7, value); break;
+        // clang-format on
+    }
+}
+
+void clear_lists() {
+    for (uint32_t index = 0; index < list_registers(); ++index) {
+        write_list(index, 0);
+    }
+}
+
+/// Put an interrupt into a free list register; false when there is none.
+bool place(uint64_t entry) {
+    const auto empty = static_cast<uint32_t>(READ_GIC(ICH_ELRSR_EL2)) & ((1u << list_registers()) - 1);
+    if (empty == 0) {
+        return false;
+    }
+    write_list(static_cast<uint32_t>(__builtin_ctz(empty)), entry);
+    return true;
+}
+
+uint64_t hardware_entry(uint32_t interrupt, uint8_t priority) {
+    return state_pending | linked_to_hardware | group1 | uint64_t{priority} << 48 | uint64_t{interrupt} << 32 |
+           interrupt;
+}
+
+/// One SGI into the lists: merged with one that is there already; false when there is no room.
+bool place_sgi(const PerCpu& cpu, uint32_t sgi) {
+    for (uint32_t index = 0; index < list_registers(); ++index) {
+        const uint64_t entry = read_list(index);
+        if ((entry & in_use) != 0 && (entry & 0xffffffff) == sgi) {
+            write_list(index, entry | state_pending);
+            return true;
+        }
+    }
+    return place(state_pending | group1 | uint64_t{cpu.interrupts.sgi_priority[sgi]} << 48 | sgi);
+}
+
+/// The most urgent hardware interrupt that waits.
+uint32_t most_urgent(const PerCpu& cpu) {
+    uint32_t best = 0;
+    uint32_t best_priority = 256;
+    const InterruptSet& waiting = cpu.interrupts.waiting;
+    for (size_t bit = waiting.next(); bit < max_interrupts; bit = waiting.next(bit + 1)) {
+        const uint32_t priority = gic::priority_of(cpu, static_cast<uint32_t>(bit));
+        if (priority < best_priority) {
+            best = static_cast<uint32_t>(bit);
+            best_priority = priority;
+        }
+    }
+    return best;
+}
+
+void set_underflow(bool wanted) {
+    WRITE_GIC(ICH_HCR_EL2, hcr_enable | (wanted ? hcr_underflow : 0));
+}
+
+/// Undo an acknowledged interrupt that its cell has not seen: pending again in the hardware.
+void give_back(const PerCpu& cpu, uint32_t interrupt) {
+    const uint32_t bit = 1u << (interrupt % 32);
+    gic::write32(gic::bit_register(cpu, interrupt, gic::ispend), bit);
+    gic::write32(gic::bit_register(cpu, interrupt, gic::icactive), bit);
+}
+
+} // namespace
+
+void virtual_interrupts_from_native(PerCpu& cpu) {
+    clear_lists();
+    cpu.interrupts.posted_sgis = 0;
+    cpu.interrupts.waiting = {};
+    cpu.interrupts.waiting_count = 0;
+    cpu.interrupts.sgi_enable = cpu.native.sgi_enable & 0xffff;
+    for (uint32_t sgi = 0; sgi < 16; ++sgi) {
+        cpu.interrupts.sgi_priority[sgi] = cpu.native.sgi_priority[sgi];
+    }
+    const uint64_t sgi_base = cpu.redistributor + gic::sgi_frame;
+    cpu.interrupts.pending_sgis = gic::read32(sgi_base + gic::ispend) & 0xffff;
+    gic::write32(sgi_base + gic::icpend, 0xffff);
+    WRITE_GIC(ICH_AP0R0_EL2, 0);
+    WRITE_GIC(ICH_AP1R0_EL2, 0);
+    WRITE_GIC(ICH_VMCR_EL2,
+              cpu.native.pmr << 24 | cpu.native.bpr1 << 18 | (cpu.native.ctlr & 2) << 8 | (cpu.native.group1 & 1) << 1);
+    WRITE_GIC(ICH_HCR_EL2, hcr_enable);
+    refill(cpu);
+}
+
+void virtual_interrupts_to_native(PerCpu& cpu) {
+    uint32_t sgis = cpu.interrupts.pending_sgis | cpu.interrupts.posted_sgis.exchange(0);
+    for (uint32_t index = 0; index < list_registers(); ++index) {
+        const uint64_t entry = read_list(index);
+        if ((entry & state_pending) == 0) {
+            continue;
+        }
+        const auto interrupt = static_cast<uint32_t>(entry);
+        if ((entry & linked_to_hardware) != 0) {
+            give_back(cpu, interrupt);
+        } else {
+            sgis |= 1u << interrupt;
+        }
+    }
+    const InterruptSet& waiting = cpu.interrupts.waiting;
+    for (size_t bit = waiting.next(); bit < max_interrupts; bit = waiting.next(bit + 1)) {
+        give_back(cpu, static_cast<uint32_t>(bit));
+    }
+    clear_lists();
+    const uint64_t vmcr = READ_GIC(ICH_VMCR_EL2);
+    cpu.native.pmr = vmcr >> 24;
+    cpu.native.bpr1 = vmcr >> 18 & 7;
+    cpu.native.ctlr = (cpu.native.ctlr & ~uint64_t{2}) | (vmcr >> 9 & 1) << 1;
+    cpu.native.group1 = vmcr >> 1 & 1;
+    cpu.native.sgi_enable = (cpu.native.sgi_enable & ~0xffffu) | cpu.interrupts.sgi_enable;
+    for (uint32_t sgi = 0; sgi < 16; ++sgi) {
+        cpu.native.sgi_priority[sgi] = cpu.interrupts.sgi_priority[sgi];
+    }
+    gic::write32(cpu.redistributor + gic::sgi_frame + gic::icpend, 0xffff);
+    gic::write32(cpu.redistributor + gic::sgi_frame + gic::ispend, sgis);
+}
+
+void virtual_interrupts_reset(PerCpu& cpu) {
+    clear_lists();
+    // Acknowledged interrupts that nobody will deactivate now
+    const InterruptSet& waiting = cpu.interrupts.waiting;
+    for (size_t bit = waiting.next(); bit < max_interrupts; bit = waiting.next(bit + 1)) {
+        const auto interrupt = static_cast<uint32_t>(bit);
+        gic::write32(gic::bit_register(cpu, interrupt, gic::icactive), 1u << (interrupt % 32));
+    }
+    cpu.interrupts.posted_sgis = 0;
+    cpu.interrupts.pending_sgis = 0;
+    cpu.interrupts.sgi_enable = 0;
+    cpu.interrupts.waiting = {};
+    cpu.interrupts.waiting_count = 0;
+    for (auto& priority : cpu.interrupts.sgi_priority) {
+        priority = 0;
+    }
+    WRITE_GIC(ICH_AP0R0_EL2, 0);
+    WRITE_GIC(ICH_AP1R0_EL2, 0);
+    WRITE_GIC(ICH_VMCR_EL2, 0);
+    WRITE_GIC(ICH_HCR_EL2, hcr_enable);
+}
+
+void inject_hardware(PerCpu& cpu, uint32_t interrupt, uint8_t priority) {
+    if (cpu.interrupts.waiting_count == 0 && place(hardware_entry(interrupt, priority))) {
+        return;
+    }
+    if (!cpu.interrupts.waiting.test(interrupt)) {
+        cpu.interrupts.waiting.set(interrupt);
+        ++cpu.interrupts.waiting_count;
+    }
+    set_underflow(true);
+}
+
+void inject_sgis(PerCpu& cpu, uint32_t sgis) {
+    cpu.interrupts.pending_sgis |= sgis;
+    refill(cpu);
+}
+
+void refill(PerCpu& cpu) {
+    VirtualInterrupts& virt = cpu.interrupts;
+    virt.pending_sgis |= virt.posted_sgis.exchange(0, std::memory_order_acquire);
+    uint32_t ready = virt.pending_sgis & virt.sgi_enable;
+    bool full = false;
+    while (ready != 0 && !full) {
+        const auto sgi = static_cast<uint32_t>(__builtin_ctz(ready));
+        ready &= ready - 1;
+        full = !place_sgi(cpu, sgi);
+        if (!full) {
+            virt.pending_sgis &= ~(1u << sgi);
+        }
+    }
+    while (virt.waiting_count != 0 && !full) {
+        const uint32_t interrupt = most_urgent(cpu);
+        full = !place(hardware_entry(interrupt, gic::priority_of(cpu, interrupt)));
+        if (!full) {
+            virt.waiting.clear(interrupt);
+            --virt.waiting_count;
+        }
+    }
+    set_underflow(full);
+}
+
+void post_sgi(PerCpu& target, uint32_t sgi) {
+    target.interrupts.posted_sgis.fetch_or(1u << sgi, std::memory_order_release);
+    if (&target == &this_cpu()) {
+        refill(target);
+    } else {
+        arch::kick(target);
+    }
+}
+
+void generate_sgi(PerCpu& cpu, uint64_t value) {
+    const auto sgi = static_cast<uint32_t>(value >> 24 & 0xf);
+    const bool all_but_me = (value >> 40 & 1) != 0;
+    const uint64_t cluster = (value >> 48 & 0xff) << 32 | (value >> 32 & 0xff) << 16 | (value >> 16 & 0xff) << 8;
+    const uint64_t range = value >> 44 & 0xf;
+    for (size_t id = cpu.cell->cpus.next(); id < max_cpus; id = cpu.cell->cpus.next(id + 1)) {
+        auto& target = static_cast<PerCpu&>(*hypervisor().cpus[id]);
+        const uint64_t aff0 = target.affinity & 0xff;
+        const bool listed =
+            (target.affinity & 0xff00ffff00) == cluster && aff0 >> 4 == range && (value >> (aff0 & 0xf) & 1) != 0;
+        if (all_but_me ? &target != &cpu : listed) {
+            post_sgi(target, sgi);
+        }
+    }
+}
+
+} // namespace gaol

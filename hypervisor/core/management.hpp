@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: Apache-2.0
+// The operations of the root cell on cells. Each is called on a CPU of the root cell in the hypervisor; each stops only
+// the CPUs it must: the root's others and those of the cell it changes.
+#pragma once
+
+#include "hypervisor/core/address.hpp"
+
+#include <cstdint>
+
+namespace gaol {
+
+struct Cell;
+struct Cpu;
+
+/// Make the root cell out of the (checked) system config. Called once, at enable.
+int root_create();
+
+/// Results are 0 or negative errno values, as the hypercalls return them.
+int cell_create(GuestAddr config);
+int cell_start(uint32_t id);
+int cell_set_loadable(uint32_t id);
+int cell_destroy(uint32_t id);
+
+/// May the hypervisor leave now? 0 or -EBUSY.
+int check_disable();
+
+/// The CPU has violated its cell's limits: it is parked; the cell fails with its last CPU.
+void cpu_failed(Cpu& cpu);
+
+} // namespace gaol

@@ -1,0 +1,168 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "hypervisor/core/memory_map.hpp"
+
+#include "hypervisor/core/arch.hpp"
+#include "hypervisor/core/hypervisor.hpp"
+
+namespace gaol {
+
+namespace {
+
+constexpr uint64_t lowest(uint64_t a, uint64_t b) {
+    return a < b ? a : b;
+}
+constexpr uint64_t highest(uint64_t a, uint64_t b) {
+    return a > b ? a : b;
+}
+
+PhysRange range_of(const jh_memory& region) {
+    return {PhysAddr{region.phys_start}, region.size};
+}
+
+/// Regions that leave the root when a cell gets them.
+bool exclusive(const jh_memory& region) {
+    return (region.flags & (JH_MEM_COMM_REGION | JH_MEM_ROOTSHARED)) == 0 && region.size != 0 && !is_subpage(region);
+}
+
+/// Call `change(guest, phys, size, flags)` for each piece of the root's config inside `range`, until one fails.
+template <typename Change> int for_each_root_piece(PhysRange range, Change change) {
+    for (const auto& own : hypervisor().root.config.memory()) {
+        if (is_subpage(own) || !range_of(own).overlaps(range)) {
+            continue;
+        }
+        const uint64_t start = highest(own.phys_start, range.start.value);
+        const uint64_t end = lowest(own.phys_start + own.size, range.end().value);
+        const GuestAddr guest{own.virt_start + (start - own.phys_start)};
+        if (const int error = change(guest, PhysAddr{start}, end - start, own.flags); error != 0) {
+            return error;
+        }
+    }
+    return 0;
+}
+
+int give_root(PhysRange range) {
+    return for_each_root_piece(range, [](GuestAddr guest, PhysAddr phys, uint64_t size, uint64_t flags) {
+        return arch::stage2_map(hypervisor().root, guest, phys, size, flags);
+    });
+}
+
+int take_root(PhysRange range) {
+    return for_each_root_piece(range, [](GuestAddr guest, PhysAddr, uint64_t size, uint64_t) {
+        return arch::stage2_unmap(hypervisor().root, guest, size);
+    });
+}
+
+} // namespace
+
+bool is_subpage(const jh_memory& region) {
+    return !page_aligned(region.phys_start) || !page_aligned(region.virt_start) || !page_aligned(region.size);
+}
+
+int map_cell(Cell& cell) {
+    for (const auto& region : cell.config.memory()) {
+        if (region.size == 0 || is_subpage(region)) {
+            continue;
+        }
+        const bool comm = (region.flags & JH_MEM_COMM_REGION) != 0;
+        const PhysAddr phys = comm ? arch::pool_address(cell.comm) : PhysAddr{region.phys_start};
+        if (const int error = arch::stage2_map(cell, GuestAddr{region.virt_start}, phys, region.size, region.flags);
+            error != 0) {
+            return error;
+        }
+    }
+    return 0;
+}
+
+int take_from_root(const Cell& cell) {
+    int error = 0;
+    for (const auto& region : cell.config.memory()) {
+        if (exclusive(region) && error == 0) {
+            error = take_root(range_of(region));
+        }
+    }
+    arch::stage2_flush(hypervisor().root);
+    return error;
+}
+
+int return_to_root(const Cell& cell) {
+    int error = 0;
+    for (const auto& region : cell.config.memory()) {
+        if (exclusive(region)) {
+            const int failed = give_root(range_of(region));
+            error = error == 0 ? failed : error;
+        }
+    }
+    arch::stage2_flush(hypervisor().root);
+    return error;
+}
+
+int lend_loadable(const Cell& cell, bool lend) {
+    int error = 0;
+    for (const auto& region : cell.config.memory()) {
+        if (exclusive(region) && (region.flags & JH_MEM_LOADABLE) != 0 && error == 0) {
+            error = lend ? give_root(range_of(region)) : take_root(range_of(region));
+        }
+    }
+    arch::stage2_flush(hypervisor().root);
+    return error;
+}
+
+void flush_cell_memory(const Cell& cell) {
+    for (const auto& region : cell.config.memory()) {
+        if (exclusive(region) && (region.flags & JH_MEM_IO) == 0) {
+            arch::clean_invalidate(range_of(region));
+        }
+    }
+}
+
+Cell* exclusive_owner(PhysRange range) {
+    for (Cell* cell = hypervisor().root.next; cell != nullptr; cell = cell->next) {
+        for (const auto& region : cell->config.memory()) {
+            if (exclusive(region) && range_of(region).overlaps(range)) {
+                return cell;
+            }
+        }
+    }
+    return nullptr;
+}
+
+bool root_has(PhysRange range) {
+    uint64_t covered = range.start.value;
+    bool progress = true;
+    while (covered < range.end().value && progress) {
+        progress = false;
+        for (const auto& own : hypervisor().root.config.memory()) {
+            if (!is_subpage(own) && own.phys_start <= covered && covered < own.phys_start + own.size) {
+                covered = own.phys_start + own.size;
+                progress = true;
+            }
+        }
+    }
+    return covered >= range.end().value;
+}
+
+MmioResult subpage_access(const Cell& cell, MmioAccess& access) {
+    for (const auto& region : cell.config.memory()) {
+        if (!is_subpage(region) || access.address < region.virt_start ||
+            access.address - region.virt_start + access.size > region.size) {
+            continue;
+        }
+        const uint64_t needed = access.write ? JH_MEM_WRITE : JH_MEM_READ;
+        const uint64_t width = uint64_t{access.size} << JH_MEM_IO_WIDTH_SHIFT;
+        const uint64_t offset = access.address - region.virt_start;
+        const PhysAddr phys = PhysAddr{region.phys_start} + offset;
+        const bool aligned = phys.value % access.size == 0 || (region.flags & JH_MEM_IO_UNALIGNED) != 0;
+        if ((region.flags & needed) == 0 || (region.flags & width) == 0 || !aligned) {
+            return MmioResult::unclaimed;
+        }
+        if (access.write) {
+            arch::device_write(phys, access.value, access.size);
+        } else {
+            access.value = arch::device_read(phys, access.size);
+        }
+        return MmioResult::done;
+    }
+    return MmioResult::unclaimed;
+}
+
+} // namespace gaol
