@@ -43,11 +43,11 @@ def _table(history: History, runs: list[PastRun]) -> Table:
     table.add_column("run", overflow="fold", min_width=16)
     for column in ("verdict", "contention"):
         table.add_column(column, overflow="fold", min_width=10)
-    for column in ("took", "p50", "p99", "max"):
+    for column in ("took", "p50", "p99"):
         table.add_column(column, justify="right", no_wrap=True)
     for run in runs:
         series = history.series_of(run.name)
-        figures = [duration(series[0].ns[name]) for name in ("p50", "p99", "max")] if series else ["", "", ""]
+        figures = [duration(series[0].ns[name]) for name in ("p50", "p99")] if series else ["", ""]
         verdict = _text(run.verdict, STYLES.get(run.verdict, ""))
         cells = [run.conditions.contention, seconds(run.seconds), *figures]
         table.add_row(_text(run.name), verdict, *map(_text, cells))
