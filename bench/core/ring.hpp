@@ -23,13 +23,13 @@
 namespace hil::bench {
 
 struct alignas(cache_line) RingHeader {
-    Shared<std::uint32_t> written; ///< producer's index
+    Shared<std::uint32_t> written;                            ///< producer's index
     alignas(cache_line) Shared<std::uint32_t> producer_waits; ///< 1: ring me when there is room
 };
 static_assert(sizeof(RingHeader) == 2 * cache_line);
 
 struct alignas(cache_line) RingFeedback {
-    Shared<std::uint32_t> consumed; ///< consumer's index
+    Shared<std::uint32_t> consumed;                           ///< consumer's index
     alignas(cache_line) Shared<std::uint32_t> consumer_waits; ///< 1: ring me when there is a message
 };
 static_assert(sizeof(RingFeedback) == 2 * cache_line);
@@ -45,7 +45,9 @@ enum class RingStatus {
 namespace ring_detail {
 
 inline constexpr std::uint32_t header_size = 8; ///< length and padding
-constexpr std::uint32_t padded(std::uint32_t size) { return (size + 7) & ~7u; }
+constexpr std::uint32_t padded(std::uint32_t size) {
+    return (size + 7) & ~7u;
+}
 
 /// Words where both sides are aligned: the memory may be mapped as device memory, which has no unaligned access.
 inline void copy(std::byte* to, const std::byte* from, std::size_t size) {
@@ -58,8 +60,10 @@ inline void copy(std::byte* to, const std::byte* from, std::size_t size) {
                              __ATOMIC_RELAXED);
         }
     }
+    const auto* source = reinterpret_cast<const unsigned char*>(from);
+    auto* target = reinterpret_cast<unsigned char*>(to);
     for (; done < size; ++done) {
-        __atomic_store_n(to + done, __atomic_load_n(from + done, __ATOMIC_RELAXED), __ATOMIC_RELAXED);
+        __atomic_store_n(target + done, __atomic_load_n(source + done, __ATOMIC_RELAXED), __ATOMIC_RELAXED);
     }
 }
 
