@@ -116,10 +116,14 @@ void check_windows(CellCheck& check) {
             }
         };
         for (const CellDevice& device : check.board().table.devices) {
-            // The table may name the window itself.
-            if (!AddressRange::of(device.address, device.size).contains(window.start) || !device.emulated) {
+            // The table may name the window itself, as something that the hypervisor emulates.
+            if (!device.emulated || device.address != window.start) {
                 collides(AddressRange::of(device.address, device.size), device.name);
             }
+        }
+        if (check.root().is_arm()) {
+            const auto& arm = check.system().platform.arm;
+            collides(AddressRange::of(arm.gicd_base, cell_page_size), "the GIC distributor");
         }
         for (const CellDevice& device : check.board().devices) {
             collides(AddressRange::of(device.address, device.size), device.name);
