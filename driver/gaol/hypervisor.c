@@ -205,7 +205,8 @@ int gaol_enable(struct device *dev, const void __user *source)
 	__module_get(THIS_MODULE); /* the ioctl's open file holds one already, so this cannot come too late */
 	if (gaol_cell_publish(root))
 		pr_warn("the root cell is missing in sysfs\n");
-	pr_info("The Jailhouse is opening.\n");
+	/* These two lines are what scripts wait for, word by word: no prefix. */
+	printk(KERN_INFO "The Jailhouse is opening.\n");
 	gaol_virtual_pci_add(config);
 free_config:
 	kfree(config);
@@ -257,7 +258,7 @@ int gaol_disable(void)
 	release_mem_region(gaol.base, gaol.size);
 	gaol_cell_drop(gaol.root);
 	gaol.root = NULL;
-	pr_info("The Jailhouse was closed.\n");
+	printk(KERN_INFO "The Jailhouse was closed.\n");
 	module_put(THIS_MODULE);
 	return 0;
 }
