@@ -35,7 +35,7 @@ void ring_round(benchmark::State& state) {
     std::vector<std::byte> in(static_cast<std::size_t>(state.range(0)), std::byte{0x5a});
     std::vector<std::byte> out(in.size());
     std::size_t size = 0;
-    for (auto _ : state) {
+    while (state.KeepRunning()) {
         if (producer.push(in) != RingStatus::done || consumer.pop(out, size) != RingStatus::done) {
             state.SkipWithError("the ring refused a message");
             break;
@@ -51,7 +51,7 @@ BENCHMARK(ring_round)->RangeMultiplier(8)->Range(8, 32768);
 void memcpy_twice(benchmark::State& state) {
     std::vector<std::byte> in(static_cast<std::size_t>(state.range(0)), std::byte{0x5a});
     std::vector<std::byte> middle(in.size()), out(in.size());
-    for (auto _ : state) {
+    while (state.KeepRunning()) {
         std::memcpy(middle.data(), in.data(), in.size());
         benchmark::DoNotOptimize(middle.data());
         benchmark::ClobberMemory();
@@ -75,7 +75,7 @@ void ring_stream(benchmark::State& state) {
             relax();
         }
     });
-    for (auto _ : state) {
+    while (state.KeepRunning()) {
         while (producer.push(message) == RingStatus::full) {
             std::this_thread::yield();
         }
