@@ -31,10 +31,11 @@ MAX_LINE = 600
 _KERNEL = re.compile(r"^\[ *\d+\.\d{6}\]")
 _AGENT = re.compile(r"hil-(?:agent|record)\b")
 _HYPERVISOR = re.compile(
-    r"^(?:Initializing (?:Jailhouse|gaol)|Initializing processors|Code location: |Page pool usage |"
-    r"Adding virtual PCI device |Created cell |Cell \"|Closing cell |Activating hypervisor|Shared memory connection |"
-    r"Unhandled (?:data|instruction|HYP|hvc|trap)|FATAL: |Parking CPU |Stopping CPU |Cell state before exception|"
-    r"Physical address: |Syndrome info: |Hypervisor stack: |Ignoring NMI)"
+    r"^(?:Initializing (?:Jailhouse|gaol|processors|unit)|Code location: |Page pool usage |Activating hypervisor|"
+    r"Adding virtual PCI device |Shared memory connection |(?:Created|Started|Closing) cell \"|Cell \"[^\"]*\" can be |"
+    r"Shutting down hypervisor| Releasing CPU |Timeout expired while waiting for reply|Config of (?:a )?cell |"
+    r" CPU \d|Unhandled |FATAL: |Parking CPU |Stopping CPU |Cell state before |Hypervisor st(?:ate|ack) before |"
+    r"Physical address: 0x|(?: pc| sp| x\d+): [0-9a-f]{8}|pc=0x|r\d+=0x)"
 )
 
 
@@ -98,3 +99,14 @@ def _shortened(text: str) -> str:
 def _when(offset: int, offsets: Sequence[int], times: Sequence[ConsoleTime]) -> float | None:
     index = bisect.bisect_right(offsets, offset) - 1
     return times[index].seconds if index >= 0 else None
+
+
+BRIEF = 360
+
+
+def brief(text: str) -> str:
+    """The start of a text that may hold half a console, cut at a blank; the whole when it is short."""
+    if len(text) <= BRIEF:
+        return text
+    start = text[:BRIEF]
+    return (start.rsplit(None, 1)[0] if len(start.split()) > 1 else start) + " …"

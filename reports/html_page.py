@@ -21,7 +21,7 @@ from markupsafe import Markup
 from hil.errors import InfrastructureError
 from hil.records import STATISTICS, Record, StepEvent, Verdict
 from reports.charts import series_data
-from reports.console_log import ConsoleLine, console_lines, printable
+from reports.console_log import ConsoleLine, brief, console_lines, printable
 from reports.run import Run
 from reports.trap_text import facts, fixes, headline, known, plain, registers
 from reports.units import common_unit, duration, frequency, percent_name, seconds, utc
@@ -57,6 +57,7 @@ def page(run: Run) -> str:
         run=run,
         manifest=run.manifest,
         verdict=run.verdict,
+        reason=(_beginning(run.verdict.reason) or "no reason was given", _rest(run.verdict.reason)),
         verdict_word=VERDICT_WORDS[run.verdict.verdict],
         summary=_summary(run),
         conditions=_conditions(run),
@@ -196,6 +197,7 @@ class StepBar:
     state: str
     name: str
     detail: str
+    rest: str
     failed: bool
     time: str
     start: float
@@ -210,12 +212,24 @@ def _lifecycle(run: Run) -> dict[str, Any]:
     return {"bars": [_bar(step, end) for step in steps], "total": seconds(end), "waiting": waiting}
 
 
+def _beginning(text: str) -> str:
+    """The first line, or the start of it where that is long: what a reader needs at once."""
+    return brief(plain(text).strip().split("\n")[0])
+
+
+def _rest(text: str) -> str:
+    """The whole text where `_beginning` is not all of it."""
+    whole = plain(text).strip()
+    return "" if _beginning(text) == whole else whole
+
+
 def _bar(step: StepEvent, end: float) -> StepBar:
     start = max(step.t - step.seconds, 0.0)
     return StepBar(
         state=printable(step.state),
         name=printable(step.name),
-        detail=plain(step.detail),
+        detail=_beginning(step.detail),
+        rest=_rest(step.detail),
         failed=step.failed,
         time=seconds(step.seconds),
         start=round(100 * start / end, 3),

@@ -14,7 +14,7 @@ from __future__ import annotations
 import xml.etree.ElementTree as ET
 
 from hil.records import StepEvent, Verdict
-from reports.console_log import console_lines, printable
+from reports.console_log import brief, console_lines, printable
 from reports.run import Run
 from reports.trap_text import headline, trap_text
 from reports.units import percent_name, utc
@@ -54,7 +54,7 @@ def junit(run: Run) -> bytes:
 
 def _xml(text: str) -> str:
     """Printable text, lines kept: nothing that XML 1.0 forbids is left."""
-    return "\n".join(printable(line) for line in text.split("\n"))
+    return "\n".join(printable(line.rstrip("\r")) for line in text.split("\n"))
 
 
 def _properties(suite: ET.Element, run: Run) -> None:
@@ -100,7 +100,7 @@ def _outcome(case: ET.Element, verdict: Verdict, message: str, text: str) -> Non
     # A failed step in a run that nevertheless passed cannot be excused: it is a failure.
     tag = "error" if verdict is Verdict.INFRASTRUCTURE_ERROR else "failure"
     kind = Verdict.FAIL.value if verdict is Verdict.PASS else verdict.value
-    ET.SubElement(case, tag, type=kind, message=_xml(message).replace("\n", " ")).text = _xml(text)
+    ET.SubElement(case, tag, type=kind, message=brief(_xml(message).replace("\n", " "))).text = _xml(text)
 
 
 def _console(run: Run) -> str:

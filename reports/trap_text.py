@@ -42,7 +42,7 @@ def plain(value: object) -> str:
         return "\n".join(plain(v) for v in value)
     if isinstance(value, bool):
         return "yes" if value else "no"
-    return "\n".join(printable(line) for line in str(value).split("\n"))
+    return "\n".join(printable(line.rstrip("\r")) for line in str(value).split("\n"))
 
 
 def known(trap: Mapping[str, Any], key: str) -> str:

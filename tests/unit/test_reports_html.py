@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from report_data import HOSTILE, events, record, write_run
 
 import reports
-from hil.records import Verdict
+from hil.records import Verdict, VerdictEvent
 from reports import ReportError, html_page, load
 
 
@@ -150,3 +150,13 @@ def test_missing_dygraphs_names_the_package(tmp_path: Path, monkeypatch: pytest.
 def test_any_console_and_reason_give_a_page(tmp_path: Path, noise: bytes, reason: str) -> None:
     page = page_of(write_run(tmp_path, console=noise, machine=reason))
     assert len(page.raw["script"]) == 3
+
+
+def test_a_reason_that_holds_half_a_console_folds(tmp_path: Path) -> None:
+    reason = "the agent is silent. Last text: " + "[    1.000000] a line\r\n" * 100
+    log = events(Verdict.INFRASTRUCTURE_ERROR)[:-1]
+    log.append(VerdictEvent(5.0, Verdict.INFRASTRUCTURE_ERROR, 4, reason))
+    page = page_of(write_run(tmp_path, log))
+    assert sum(tag == "details" for tag, _ in page.elements) == 1
+    assert page.text.count("a line") == 101
+    assert "\r" not in page.text and "\u240d" not in page.text

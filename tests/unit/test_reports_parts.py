@@ -10,7 +10,7 @@ from report_data import record, samples
 
 from hil.records import Bucket, ConsoleTime
 from reports import charts, units
-from reports.console_log import console_lines, printable
+from reports.console_log import brief, console_lines, printable
 from reports.trap_text import headline, trap_text
 
 
@@ -119,3 +119,22 @@ def test_nothing_unknown_is_said_of_a_trap() -> None:
         "mmio write at 0x10\n\nFix: add it\n\nAs YAML:\na: 1\nb: 2\n\n"
         "            kind  mmio\n          access  write\n         address  0x10"
     )
+
+
+def test_a_long_reason_is_cut_at_a_blank() -> None:
+    assert brief("short reason") == "short reason"
+    cut = brief("word " * 200)
+    assert len(cut) <= 362 and cut.endswith("word …")
+    assert len(brief("x" * 1000)) == 362
+
+
+@pytest.mark.parametrize(
+    "text", ['Started cell "a"', " CPU 1... OK", " x0: 0000000000000000 x1: 1", "Unhandled data read"]
+)
+def test_the_hypervisors_own_lines_are_known(text: str) -> None:
+    assert console_lines(text.encode())[0].writer == "hypervisor"
+
+
+@pytest.mark.parametrize("text", ["hil# ls", "Started something", "pc: fine", "cell state"])
+def test_other_lines_name_no_writer(text: str) -> None:
+    assert console_lines(text.encode())[0].writer == ""
