@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Log-linear histogram: every power of two is cut into equal buckets, so that the relative width of a bucket is bounded.
+// Log-linear histogram: every power of two is cut into equal buckets, so that the relative width of a bucket is
+// bounded.
 #pragma once
 
 #include <bit>

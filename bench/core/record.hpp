@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A measured series as one line of text: `hil-record <crc32, 8 hex digits> <json>`. The line's reader drops what a second
-// writer on the same console damaged: the checksum is over the bytes of the JSON text.
+// A measured series as one line of text: `hil-record <crc32, 8 hex digits> <json>`. The line's reader drops what a
+// second writer on the same console damaged: the checksum is over the bytes of the JSON text.
 #pragma once
 
 #include "bench/core/clock.hpp"
