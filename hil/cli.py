@@ -28,7 +28,7 @@ COMMANDS = {
     "cell": "hil.cell_cli",
     "reproduce": "hil.reproduce_cli",
 }
-"""Command name to the module that holds it; the object in it is called `command`, or like the command. Imported when it is used."""
+"""Command name to the module that holds it (in an object called `command`, or like it), imported when it is used."""
 
 
 class Commands(click.Group):

@@ -85,7 +85,8 @@ class Seat:
 def sit_at(target: str, hypervisor: str, wait: float) -> int:
     """`hil console`: boots the target, seats the person, switches the machine off. The exit code."""
     from hil.options import RunOptions
-    from hil.runner import Runner, prepare_console
+    from hil.prepare import prepare_console
+    from hil.runner import Runner
 
     options = RunOptions(target, "console", hypervisor, wait=wait, keep=True, command=("hil", *sys.argv[1:]))
     finished = Runner(prepare_console(options), [], None).run()

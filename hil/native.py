@@ -91,10 +91,15 @@ class AgentShell:
         try:
             answer = self._watch.work(job, deadline)
         except library().AgentLost as error:
-            raise AgentLost(f"the agent did not answer `{command}`: {error}; {self._watch.hint()}") from error
+            raise AgentLost(f"the agent did not answer `{command}`: {_short(error)}; {self._watch.hint()}") from error
         if answer.ending == "timed-out":
             deadline.check(self._watch.hint)
         return Answer(answer.rc, answer.out, answer.err)
+
+
+def _short(error: Exception) -> str:
+    """The library's message without the console's last text, which the log has anyway."""
+    return str(error).partition(" Last text:")[0].rstrip(".")
 
 
 def open_console(
@@ -131,5 +136,5 @@ def start_agent(watch: Watch, deadline: Deadline) -> RootShell:
     try:
         watch.work(greet, deadline)
     except library().AgentLost as error:
-        raise AgentLost(f"no hello from {AGENT}: {error}") from error
+        raise AgentLost(f"no hello from {AGENT}: {_short(error)}") from error
     return AgentShell(watch, agent)

@@ -144,7 +144,7 @@ def sentence(event: Event) -> str:
     """An event as one harmless line; empty for those that need none."""
     match event["event"]:
         case "step":
-            failed = f" FAILED: {event['detail']}" if event["outcome"] == "failed" else ""
+            failed = f" FAILED: {event['detail'][:200]}" if event["outcome"] == "failed" else ""
             return harmless_line(f"{event['state']:<9} {event['seconds']:6.2f} s  {event['name']}{failed}")
         case "trap":
             trap = event["trap"]

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console as Terminal
 from rich.markup import escape
 from rich.table import Table
@@ -37,15 +38,28 @@ def show_verdict(verdict: VerdictEvent, terminal: Terminal) -> None:
 
 def table(records: Sequence[Record]) -> Table:
     """A row a series, in microseconds."""
-    result = Table(title=f"{escape(records[0].probe)}, µs", title_justify="left")
+    result = Table(
+        title=f"{escape(records[0].probe)}, µs",
+        title_justify="left",
+        box=SIMPLE_HEAD,
+        padding=(0, 1, 0, 0),
+        pad_edge=False,
+        show_edge=False,
+    )
     result.add_column("series", no_wrap=True)
     result.add_column("count", justify="right", no_wrap=True)
     for name in STATISTICS:
         result.add_column(name.replace("_", "."), justify="right", no_wrap=True)
     for record in records:
-        cells = [f"{record.statistic_ns(name) / 1000:.2f}" for name in STATISTICS]
+        cells = [microseconds(record.statistic_ns(name)) for name in STATISTICS]
         result.add_row(Text(record.series), str(record.count), *cells)
     return result
+
+
+def microseconds(ns: float) -> str:
+    """Four digits that count, never more than six characters below a second: the table fits 80 columns."""
+    value = ns / 1000
+    return f"{value:.{2 if value < 100 else 1 if value < 1000 else 0}f}"
 
 
 def conditions(records: Sequence[Record], manifest: Manifest) -> list[str]:

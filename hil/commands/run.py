@@ -11,7 +11,8 @@ from rich.console import Console as Terminal
 
 from hil import progress, summary
 from hil.options import RunOptions
-from hil.runner import Runner, prepare
+from hil.prepare import prepare
+from hil.runner import Runner
 
 WAYS = click.Choice(["interrupt", "poll"])
 

@@ -1,0 +1,130 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The machine of one run: image, power, console, lifecycle and session, put together and taken apart."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+
+from hil import manifest, places
+from hil.console import Console
+from hil.event_log import EventLog
+from hil.interactive import Seat
+from hil.lifecycle import Lifecycle
+from hil.limits import Limits
+from hil.native import open_console, start_agent
+from hil.prepare import Prepared
+from hil.qemu_power import QemuPower
+from hil.root_image import ImageInputs, RootImage, root_image
+from hil.root_packages import ImageSpec
+from hil.run_directory import RunDirectory
+from hil.session import Session, State
+
+Live = Callable[[str, str], None]
+"""Gets each line of the console and its writer."""
+
+
+def build_image(prepared: Prepared) -> RootImage:
+    """The kernel and initramfs of this run."""
+    build = places.build() / "arm64"
+    hypervisor = prepared.hypervisor
+    files = {"hil/jailhouse.ko": hypervisor.module, "hil/jailhouse": hypervisor.tool}
+    files |= {f"lib/firmware/{path.name}": path for path in hypervisor.firmware}
+    inputs = ImageInputs(programs=build / "root", cells=prepared.cells, inmates=build / "inmates", files=files)
+    return root_image(ImageSpec.load(prepared.target.directory / "image.yaml"), inputs)
+
+
+class Machine:
+    """The machine of a run with its session; off() takes it apart from any state."""
+
+    def __init__(self, prepared: Prepared, directory: RunDirectory, events: EventLog, live: Live | None) -> None:
+        self._prepared = prepared
+        self._directory = directory
+        self._events = events
+        self._live = live
+        self._power: QemuPower | None = None
+        self._console: Console | None = None
+        self._lifecycle: Lifecycle | None = None
+        limits = Limits(prepared.target.limits)
+        self.session = Session(events, limits, {State.BOOT: self._boot, **self._later()})
+
+    @property
+    def lifecycle(self) -> Lifecycle:
+        """There from state `boot` on."""
+        assert self._lifecycle is not None, "no lifecycle before state 'boot'"
+        return self._lifecycle
+
+    def off(self) -> None:
+        """Machine off, console log closed."""
+        if self._power is not None:
+            self._power.off()
+        if self._console is not None:
+            console, self._console = self._console, None
+            console.close()
+            if self._lifecycle is not None and self._lifecycle.watching:
+                self._lifecycle.watch.end()
+
+    def keep(self) -> None:
+        """With --keep: the user sits at the console until leaving it."""
+        if self._prepared.options.keep and self._lifecycle is not None:
+            print("hil: the machine is kept; this is its console, Ctrl-] ends it", file=sys.stderr)
+            Seat(self._lifecycle.watch).sit()
+
+    def summary(self) -> str:
+        """One line for a verdict `pass`."""
+        records = self.lifecycle.records
+        if not records:
+            return f"reached state '{self.session.state.value}'"
+        return f"{len(records)} series measured: {', '.join(record.series for record in records)}"
+
+    def note_last_words(self) -> None:
+        """The console's last line and the machine's condition, for whoever reads the report."""
+        if self._lifecycle is not None and self._lifecycle.watching:
+            self._events.note(self._lifecycle.watch.hint())
+
+    def _boot(self, session: Session) -> None:
+        """Makes image, manifest and machine, then hands over to the lifecycle."""
+        with session.step("root image", "boot", "kernel and initramfs from the cache, or built"):
+            image = build_image(self._prepared)
+        options, machine = self._prepared.options, self._prepared.target
+        inputs = {cell.config: self._prepared.cells / cell.config for cell in self._prepared.plan.cells}
+        inputs[machine.root_config] = self._prepared.cells / machine.root_config
+        inputs |= {cell.inmate: places.build() / "arm64/inmates" / cell.inmate for cell in self._prepared.plan.cells}
+        facts = manifest.make(
+            options, machine, self._prepared.hypervisor, image.manifest, inputs, self._directory.started
+        )
+        self._directory.write_manifest(facts.as_dict())
+        self._power = QemuPower(
+            machine.machine,
+            image.kernel,
+            image.initramfs,
+            self._directory.scratch,
+            self._directory.path / "qemu.log",
+            self._directory.hold,
+        )
+        self._lifecycle = Lifecycle(self._prepared.plan, self._power, self._open_console, start_agent, self._events)
+        self._lifecycle.boot(session)
+
+    def _open_console(self) -> Console:
+        assert self._power is not None
+        console = open_console(
+            f"unix:{self._power.console_socket}",
+            self._directory.path / "console.raw",
+            self._directory.path / "console.times",
+            self._events.start,
+            self._events.note,
+            self._live,
+        )
+        self._console = console
+        return console
+
+    def _later(self) -> dict[State, Callable[[Session], None]]:
+        """Transitions after boot, looked up when they are due: the lifecycle exists by then."""
+
+        def make(state: State) -> Callable[[Session], None]:
+            def go(session: Session) -> None:
+                self.lifecycle.transitions()[state](session)
+
+            return go
+
+        return {state: make(state) for state in State if state not in (State.OFF, State.BOOT)}
