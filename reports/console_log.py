@@ -29,7 +29,7 @@ _GONE = "\ue000"
 MAX_LINE = 600
 
 _KERNEL = re.compile(r"^\[ *\d+\.\d{6}\]")
-_AGENT = re.compile(r"hil-(?:agent|record)\b")
+_AGENT = re.compile(r"^hil-(?:agent: |record [0-9a-f]{8} )")
 _HYPERVISOR = re.compile(
     r"^(?:Initializing (?:Jailhouse|gaol|processors|unit)|Code location: |Page pool usage |Activating hypervisor|"
     r"Adding virtual PCI device |Shared memory connection |(?:Created|Started|Closing) cell \"|Cell \"[^\"]*\" can be |"

@@ -7,13 +7,14 @@ import json
 import os
 import tempfile
 from pathlib import Path
+from typing import Any
 
 from reports.html_page import ReportError, page
 from reports.junit import junit
 from reports.result_json import result
 from reports.run import load
 
-__all__ = ["ReportError", "write_all", "write_atomically"]
+__all__ = ["ReportError", "as_json", "write_all", "write_atomically"]
 
 
 def write_all(run_dir: Path) -> list[Path]:
@@ -24,10 +25,15 @@ def write_all(run_dir: Path) -> list[Path]:
     """
     run = load(run_dir)
     paths = [run_dir / name for name in ("result.json", "junit.xml", "report.html")]
-    write_atomically(paths[0], (json.dumps(result(run), indent=2) + "\n").encode())
+    write_atomically(paths[0], as_json(result(run)))
     write_atomically(paths[1], junit(run))
     write_atomically(paths[2], page(run).encode("utf-8", "replace"))
     return paths
+
+
+def as_json(value: Any) -> bytes:
+    """A document as people and diffs read it."""
+    return (json.dumps(value, indent=2) + "\n").encode()
 
 
 def write_atomically(path: Path, data: bytes) -> None:

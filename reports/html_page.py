@@ -157,7 +157,8 @@ def _table(records: Sequence[Record]) -> dict[str, Any]:
         }
         for record in records
     ]
-    return {"unit": unit.name, "columns": [percent_name(name) for name in STATISTICS], "rows": rows}
+    columns = [percent_name(name) for name in STATISTICS]
+    return {"unit": unit.name, "columns": columns, "rows": rows, "few": any(r.count < 1000 for r in records)}
 
 
 def _anchor(record: Record) -> str:

@@ -39,7 +39,8 @@ def command(before: str, after: str) -> None:
             _say(terminal, f"not in the history: {problem}", "yellow")
         result = compare(*runs, history)
     if not result.series:
-        raise WrongUse(f"{result.before} and {result.after} have no series in common: nothing can be compared")
+        have = "; ".join(result.missing) or "no records at all"
+        raise WrongUse(f"{result.before} and {result.after} have no series in common, measured in one way: {have}")
     _say(terminal, f"before  {result.before}\nafter   {result.after}")
     for series in result.series:
         terminal.print(_table(series))
