@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Shows an ivshmem link from inside a cell: prints what the device offers, then answers every doorbell with one.
-// Command line: device=0, peer=0 (whom to answer), quiet=0 (1: count, do not print each interrupt).
+// Command line: device=0, peer=0 (whom to answer), answer=1 (0: only count), ring_ms=0 (ring the peer so often by
+// itself), quiet=0 (1: do not print each interrupt). Of two cells that show a link to each other, one takes answer=0
+// ring_ms=500.
 #include "inmates/lib/inmate.hpp"
 #include "inmates/lib/ivshmem.hpp"
 
@@ -61,6 +63,8 @@ bool inmate_main() {
     }
     const PeerId peer{static_cast<std::uint16_t>(command_line_number("peer", 0))};
     const bool quiet = command_line_number("quiet", 0) != 0;
+    const bool answering = command_line_number("answer", 1) != 0;
+    const Ticks interval = microseconds(command_line_number("ring_ms", 0) * 1000);
     print_device(device);
     leave_count(device, 0);
     if (!device.enable_interrupt(count_interrupt, const_cast<std::uint32_t*>(&interrupts))) {
@@ -69,7 +73,13 @@ bool inmate_main() {
     device.set_state(state_ready);
     print_link(device);
     std::uint32_t answered = 0;
+    Ticks next_ring = hil::bench::SharedCounter::now() + interval;
     while (!shutdown_requested()) {
+        if (interval != 0 && hil::bench::SharedCounter::now() >= next_ring) {
+            next_ring += interval;
+            println("ivshmem-demo: ringing peer ", static_cast<unsigned>(peer));
+            device.ring(peer);
+        }
         if (interrupts == answered) {
             sleep_until(hil::bench::SharedCounter::now() + microseconds(10'000));
             continue;
@@ -79,9 +89,13 @@ bool inmate_main() {
         if (!quiet) {
             println("ivshmem-demo: interrupt ", answered);
             print_link(device);
-            println("ivshmem-demo: answering peer ", static_cast<unsigned>(peer));
         }
-        device.ring(peer);
+        if (answering) {
+            if (!quiet) {
+                println("ivshmem-demo: answering peer ", static_cast<unsigned>(peer));
+            }
+            device.ring(peer);
+        }
     }
     device.disable_interrupt();
     device.set_state(0);
