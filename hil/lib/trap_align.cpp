@@ -13,10 +13,18 @@ namespace hil {
 namespace {
 
 constexpr std::size_t text_limit = 1024;
-constexpr float open_cost = 1.0F;     // a run of foreign bytes begins
-constexpr float foreign_cost = 0.1F;  // per foreign byte
-constexpr float blank_cost = 0.02F;   // per foreign blank or line end
-constexpr float lost_cost = 2.5F;     // a letter of the form is not in the text
+constexpr std::size_t edge = 8;         // foreign bytes this near to a hole may belong into it
+constexpr float open_cost = 1.0F;       // a short run of foreign bytes begins: a few letters of another writer
+constexpr float foreign_cost = 0.1F;    // per byte of it
+constexpr float long_open_cost = 3.0F;  // a long one begins: whole lines of another writer
+constexpr float long_foreign_cost = 0.01F;
+constexpr float blank_open_cost = 0.2F; // a run that begins with a blank or a line end
+constexpr float blank_cost = 0.02F;     // per foreign blank or line end
+constexpr float lost_cost = 2.5F;       // a letter of the form is not in the text
+constexpr std::size_t states = 3;       // no foreign run, a short one, a long one
+
+/// Letters that hold a number or a name in place: without them it could be any.
+constexpr bool may_be_lost(char c) { return c != '(' && c != ')' && c != '"' && c != 'x'; }
 
 struct Element {
     char letter = 0;   // a literal, or ' ' for any white space
@@ -70,15 +78,16 @@ enum Step : std::uint8_t {
 class Aligner {
   public:
     Aligner(std::vector<Element> elements, std::string_view text, bool lossless)
-        : lossless_(lossless), elements_(std::move(elements)), text_(text), width_((elements_.size() + 1) * 2),
+        : lossless_(lossless), elements_(std::move(elements)), text_(text), width_((elements_.size() + 1) * states),
           cost_((text.size() + 1) * width_, std::numeric_limits<float>::infinity()), step_(cost_.size(), none) {}
 
     void run() {
         for (std::size_t j = 0; j <= text_.size(); ++j) {
             relax(j, 0, 0, 0.0F, start);
             for (std::size_t i = 0; i <= elements_.size(); ++i) {
-                advance(i, 0, j);
-                advance(i, 1, j);
+                for (std::size_t gap = 0; gap < states; ++gap) {
+                    advance(i, gap, j);
+                }
             }
         }
     }
@@ -124,7 +133,7 @@ class Aligner {
             case foreign:
                 --j;
                 visit(i, j, step);
-                gap = from_gap_[at(j + 1, i, 1)];
+                gap = from_gap_[at(j + 1, i, gap)];
                 break;
             default:
                 return j;
@@ -135,7 +144,7 @@ class Aligner {
     void prepare() { from_gap_.assign(cost_.size(), 0); }
 
   private:
-    [[nodiscard]] std::size_t at(std::size_t j, std::size_t i, std::size_t gap) const { return j * width_ + i * 2 + gap; }
+    [[nodiscard]] std::size_t at(std::size_t j, std::size_t i, std::size_t gap) const { return j * width_ + i * states + gap; }
 
     void relax(std::size_t j, std::size_t i, std::size_t gap, float cost, Step step, std::size_t from_gap = 0) {
         const std::size_t cell = at(j, i, gap);
@@ -161,7 +170,7 @@ class Aligner {
                     relax(j + 1, i, 0, cost, blank, gap);
                 }
             } else if (element.hole == 0) {
-                if (!lossless_) {
+                if (!lossless_ && may_be_lost(element.letter)) {
                     relax(j, i + 1, gap, cost + lost_cost, lost, gap);
                 }
                 if (more && c == element.letter) {
@@ -176,8 +185,13 @@ class Aligner {
             if (before.repeats && belongs(before.hole, c)) {
                 relax(j + 1, i, 0, cost, again, gap);
             }
-            const float byte = is_space(c) ? blank_cost : foreign_cost;
-            relax(j + 1, i, 1, cost + byte + (gap == 0 ? (is_space(c) ? 0.2F : open_cost) : 0.0F), foreign, gap);
+            if (gap != 2) {
+                const float open = gap == 1 ? 0.0F : is_space(c) ? blank_open_cost : open_cost;
+                relax(j + 1, i, 1, cost + open + (is_space(c) ? blank_cost : foreign_cost), foreign, gap);
+            }
+            if (gap != 1) {
+                relax(j + 1, i, 2, cost + (gap == 2 ? 0.0F : long_open_cost) + long_foreign_cost, foreign, gap);
+            }
         }
     }
 
@@ -203,6 +217,21 @@ double certain_loss(const std::vector<Element>& elements, std::string_view text)
         }
     }
     return loss;
+}
+
+/// Foreign bytes on the same line, as near as the letters of two writers who take turns.
+bool near_foreign(const std::vector<bool>& foreign_at, std::string_view text, std::size_t begin, std::size_t end) {
+    for (std::size_t j = begin; j > 0 && begin - j < edge && text[j - 1] != '\n'; --j) {
+        if (foreign_at[j - 1] && !is_space(text[j - 1])) {
+            return true;
+        }
+    }
+    for (std::size_t j = end; j < text.size() && j - end < edge && text[j] != '\n'; ++j) {
+        if (foreign_at[j] && !is_space(text[j])) {
+            return true;
+        }
+    }
+    return false;
 }
 
 bool touches_its_like(char hole, std::string_view text, std::size_t begin, std::size_t end) {
@@ -234,8 +263,10 @@ std::optional<Alignment> align_form(std::string_view form, std::string_view text
         return std::nullopt;
     }
     result.holes.resize(holes);
+    std::vector<bool> foreign_at(text.size(), false);
     result.begin = aligner.trace(result.end, [&](std::size_t element, std::size_t offset, Step step) {
         if (step == foreign) {
+            foreign_at[offset] = true;
             return;
         }
         const Element& e = elements[element];
@@ -257,7 +288,7 @@ std::optional<Alignment> align_form(std::string_view form, std::string_view text
         for (std::size_t j = hole.begin; j < hole.end; ++j) {
             like += belongs(hole.type, text[j]) ? 1 : 0;
         }
-        hole.doubtful = like != hole.value.size() || touches_its_like(hole.type, text, hole.begin, hole.end) ||
+        hole.doubtful = like != hole.value.size() || near_foreign(foreign_at, text, hole.begin, hole.end) || touches_its_like(hole.type, text, hole.begin, hole.end) ||
                         (hole.type == 'q' && hole.end - hole.begin != hole.value.size());
     }
     return result;

@@ -25,8 +25,11 @@ std::string cleaned(std::string_view text) {
     return out.substr(0, 160);
 }
 
-/// A cell's name from between its quotes; a wrapped one is joined.
+/// A cell's name from between its quotes; nothing where a line end or a prompt tells of another writer in it.
 std::optional<std::string> cell_name(std::string_view raw) {
+    if (raw.find_first_of("\n#$[]") != std::string_view::npos) {
+        return std::nullopt;
+    }
     std::string name = cleaned(raw);
     std::erase_if(name, [](char c) { return static_cast<unsigned char>(c) < 0x20; });
     if (name.empty() || name.size() > 31) {
@@ -146,6 +149,11 @@ class Assembler {
                 message(*current, fact);
                 return;
             }
+            if (fact.unknown_form && !current->event.has_class_line) {
+                touch(*current, fact); // its FATAL line, damaged
+                message(*current, fact);
+                return;
+            }
             interleaved_ = !current->event.has_class_line && two_classes_follow(index);
         }
         TrapDraft& draft = open(fact);
@@ -218,7 +226,7 @@ class Assembler {
 
     /// A dump that follows its own Parking line: the report ended without one.
     static bool awaits_late_rows(const TrapDraft& draft) {
-        return draft.closed && draft.event.outcome != TrapOutcome::unknown && no_rows(draft) &&
+        return draft.closed && draft.event.outcome != TrapOutcome::unknown && draft.event.registers.empty() &&
                (draft.event.has_class_line || draft.event.has_first_line);
     }
 

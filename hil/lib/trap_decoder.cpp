@@ -148,6 +148,12 @@ void TrapDecoder::decode(bool cut_early) {
 
 void TrapDecoder::emit(std::vector<TrapEvent> events) {
     for (TrapEvent& event : events) {
+        if (repeats_last_end(event)) {
+            continue;
+        }
+        if (event.outcome != TrapOutcome::unknown) {
+            last_end_ = {event.cpu, event.cell, event.last_line};
+        }
         if (event.arch != TrapArch::unknown) {
             last_arch_ = event.arch;
         } else if (event.kind == TrapKind::unknown && last_arch_ != TrapArch::unknown) {
@@ -160,6 +166,12 @@ void TrapDecoder::emit(std::vector<TrapEvent> events) {
         }
         events_.push_back(std::move(event));
     }
+}
+
+/// The Parking line of the event before, a second time: two terminals wrote the same log, or lines are doubled.
+bool TrapDecoder::repeats_last_end(const TrapEvent& event) const {
+    return event.kind == TrapKind::unknown && event.registers.empty() && event.outcome != TrapOutcome::unknown && last_end_.line != 0 &&
+           event.first_line <= last_end_.line + 2 && event.cpu == last_end_.cpu && event.cell == last_end_.cell;
 }
 
 void TrapDecoder::flush() {

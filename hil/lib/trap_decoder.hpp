@@ -6,6 +6,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -39,6 +40,13 @@ class TrapDecoder {
     void decode(bool cut_early);
     void remember(std::string_view bytes);
     void emit(std::vector<TrapEvent> events);
+    bool repeats_last_end(const TrapEvent& event) const;
+
+    struct End {
+        std::optional<std::uint32_t> cpu;
+        std::optional<std::string> cell;
+        std::uint64_t line = 0;
+    };
 
     std::string history_;               // the last bytes before a region, whole lines
     std::string partial_;               // an unterminated line
@@ -48,6 +56,7 @@ class TrapDecoder {
     std::size_t quiet_lines_ = 0;       // lines without anything of a trap at the region's end
     std::size_t attempts_ = 0;          // early decodings of this region that found it incomplete
     bool collecting_ = false;
+    End last_end_;                      // of the event before
     TrapArch last_arch_ = TrapArch::unknown;
     std::uint64_t dropped_ = 0;
     std::vector<TrapEvent> events_;

@@ -411,6 +411,20 @@ void recover_park(std::string_view text, TrapDraft& draft, Zone zone) {
     }
 }
 
+/// Where the first line must have ended.
+std::size_t head_stop(const TrapDraft& draft, std::size_t after) {
+    if (!draft.head_unknown) {
+        return draft.begin;
+    }
+    if (draft.event.has_class_line && draft.class_begin > draft.head_begin) {
+        return draft.class_begin;
+    }
+    if (draft.rows_begin > draft.head_begin) {
+        return draft.rows_begin;
+    }
+    return std::min<std::size_t>(after, draft.head_end + 200);
+}
+
 } // namespace
 
 void recover_traps(std::string_view text, std::vector<TrapDraft>& drafts) {
@@ -443,7 +457,7 @@ void recover_traps(std::string_view text, std::vector<TrapDraft>& drafts) {
         }
         const bool by_class = event.exception_class == 0x16u;
         if ((!event.has_first_line || draft.head_unknown) && !bare_end && !by_class) {
-            const std::size_t stop = draft.head_unknown ? std::max(draft.class_begin, draft.head_end) : draft.begin;
+            const std::size_t stop = head_stop(draft, after);
             const std::size_t begin = std::max(before, stop > head_zone ? stop - head_zone : 0);
             recover_head(text, draft, {begin, stop});
         }

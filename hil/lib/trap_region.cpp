@@ -34,7 +34,8 @@ TrapEvent publish(TrapDraft& draft, const TrapText& text) {
     while (begin > 0 && text.view()[begin - 1] != '\n') {
         --begin;
     }
-    event.text = text.view().substr(begin, std::min(end - begin, kept_text));
+    const std::size_t line_end = std::min(text.view().find('\n', end - 1), text.view().size());
+    event.text = text.view().substr(begin, std::min({line_end - begin, end - begin + 200, kept_text}));
     note_contradictions(event);
     return std::move(event);
 }

@@ -78,10 +78,20 @@ std::size_t quoted_printable(std::string_view text, std::string& out) {
     return 0;
 }
 
+/// Lines that end in "=": nothing of a console does, a wrapped mail does.
+std::size_t soft_breaks(std::string_view raw) {
+    std::size_t count = 0;
+    for (std::size_t at = 0; (at = raw.find('=', at)) != std::string_view::npos; ++at) {
+        count += raw.substr(at + 1).starts_with('\n') || raw.substr(at + 1).starts_with("\r\n") ? 1 : 0;
+    }
+    return count;
+}
+
 bool uses_quoted_printable(std::string_view raw) {
     // "=3D" alone may be a register row of a lost "0x"; the pair "=3D0x" cannot.
     return raw.find("=3D0x") != std::string_view::npos || raw.find("=3D\"") != std::string_view::npos ||
-           raw.find("=20\n") != std::string_view::npos || raw.find("=20\r\n") != std::string_view::npos;
+           raw.find("=20\n") != std::string_view::npos || raw.find("=20\r\n") != std::string_view::npos ||
+           soft_breaks(raw) >= 2;
 }
 
 /// A line in which every character stands twice becomes one in which it stands once; others stay.
