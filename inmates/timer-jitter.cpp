@@ -67,7 +67,8 @@ void expired(void*, Ticks stamp) {
 }
 
 std::uint64_t nanoseconds(Ticks ticks) {
-    return ticks * 1000 / (timer_frequency() / 1'000'000);
+    const std::uint64_t hz = timer_frequency();
+    return ticks / hz * 1'000'000'000 + ticks % hz * 1'000'000'000 / hz;
 }
 
 void print_line() {
