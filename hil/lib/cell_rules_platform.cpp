@@ -94,43 +94,51 @@ std::vector<std::pair<AddressRange, std::string>> virtual_pci_windows(const Cell
              "the BARs of the virtual PCI devices"}};
 }
 
-void check_windows(CellCheck& check) {
-    for (const auto& [window, what] : virtual_pci_windows(check)) {
-        for (const CheckedCell* cell : check.all()) {
-            for (size_t index = 0; index < cell->memory().size(); ++index) {
-                const AddressRange hit = virtual_range(cell->memory()[index]).intersection(window);
-                if (!hit.empty()) {
-                    check.add(error, "vpci-window", *cell, cell->region_text(index),
-                              "covers " + hit.text() + " of " + what + " " + window.text(),
-                              "nothing; accesses miss the emulated devices, and no device is found",
-                              "move pci-mmconfig-base to addresses that nothing uses, or cut the region");
-                }
+using Window = std::pair<AddressRange, std::string>;
+
+void check_window_regions(CellCheck& check, const Window& window) {
+    for (const CheckedCell* cell : check.all()) {
+        for (size_t index = 0; index < cell->memory().size(); ++index) {
+            const AddressRange hit = virtual_range(cell->memory()[index]).intersection(window.first);
+            if (!hit.empty()) {
+                check.add(error, "vpci-window", *cell, cell->region_text(index),
+                          "covers " + hit.text() + " of " + window.second + " " + window.first.text(),
+                          "nothing; accesses miss the emulated devices, and no device is found",
+                          "move pci-mmconfig-base to addresses that nothing uses, or cut the region");
             }
         }
-        const auto collides = [&](const AddressRange& range, const std::string& name) {
-            if (range.overlaps(window)) {
-                check.add(error, "vpci-window", check.root(), "platform",
-                          what + " " + window.text() + " collides with " + name + " " + range.text(),
-                          "a resource collision in the root's Linux; its PCI host driver fails (probe -12)",
-                          "move pci-mmconfig-base to addresses that nothing uses");
-            }
-        };
+    }
+}
+
+void check_window_collision(CellCheck& check, const Window& window, const AddressRange& range,
+                            const std::string& name) {
+    if (range.overlaps(window.first)) {
+        check.add(error, "vpci-window", check.root(), "platform",
+                  window.second + " " + window.first.text() + " collides with " + name + " " + range.text(),
+                  "a resource collision in the root's Linux; its PCI host driver fails (probe -12)",
+                  "move pci-mmconfig-base to addresses that nothing uses");
+    }
+}
+
+void check_windows(CellCheck& check) {
+    for (const Window& window : virtual_pci_windows(check)) {
+        check_window_regions(check, window);
         for (const CellDevice& device : check.board().table.devices) {
             // The table may name the window itself, as something that the hypervisor emulates.
-            if (!device.emulated || device.address != window.start) {
-                collides(AddressRange::of(device.address, device.size), device.name);
+            if (!device.emulated || device.address != window.first.start) {
+                check_window_collision(check, window, AddressRange::of(device.address, device.size), device.name);
             }
         }
-        if (check.root().is_arm()) {
-            const auto& arm = check.system().platform.arm;
-            collides(AddressRange::of(arm.gicd_base, cell_page_size), "the GIC distributor");
-        }
         for (const CellDevice& device : check.board().devices) {
-            collides(AddressRange::of(device.address, device.size), device.name);
+            check_window_collision(check, window, AddressRange::of(device.address, device.size), device.name);
+        }
+        if (check.root().is_arm()) {
+            const uint64_t gicd = check.system().platform.arm.gicd_base;
+            check_window_collision(check, window, AddressRange::of(gicd, cell_page_size), "the GIC distributor");
         }
         if (check.board().gic) {
             for (const AddressRange& range : check.board().gic->registers) {
-                collides(range, check.board().gic->compatible);
+                check_window_collision(check, window, range, check.board().gic->compatible);
             }
         }
     }
