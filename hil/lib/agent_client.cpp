@@ -19,6 +19,9 @@ constexpr auto kAfterDamage = 3ms; // quiet after a damaged frame before asking 
 constexpr double kSmallestPiece = 16;
 constexpr double kFirstPiece = 512;
 constexpr auto kWriteLimit = 5s;
+// Pieces on their way to the agent at once: a terminal keeps 4095 bytes for its reader, and not every UART can stop a
+// sender.
+constexpr std::size_t kPutWindow = 3;
 constexpr unsigned kCalmAfter = 32;    // good frames in a row that make a line a good one
 constexpr std::size_t kMaxAhead = 256; // pieces behind a gap
 
@@ -175,8 +178,7 @@ Result<AgentAnswer> AgentClient::call(std::span<const std::uint8_t> argument, co
     auto last_good = begin;
     auto last_asked = begin;
     bool hurry = false; // a damaged frame was seen since the last question
-    bool first = true;  // nothing was asked twice: the time to the answer is a round trip
-    backoff_ = 0;
+    bool twice = false; // the question was repeated: the time to the answer is no round trip (Karn's rule)
     if (Status asked = ask(call, false); !asked) {
         return asked.error();
     }
@@ -210,18 +212,17 @@ Result<AgentAnswer> AgentClient::call(std::span<const std::uint8_t> argument, co
                 continue;
             }
             last_good = SteadyClock::now();
-            backoff_ = 0;
-            if (first) {
+            if (!twice) {
                 const double took = std::chrono::duration<double, std::milli>(last_good - last_asked).count();
                 round_trip_ms_ = 0.8 * round_trip_ms_ + 0.2 * std::min(took, 500.0);
-                first = false;
+                backoff_ = 0;
             }
             report_output(call);
             if (complete(call)) {
                 break;
             }
             if (satisfied(call) || call.accepted != accepted) {
-                hurry = false;
+                hurry = twice = false;
                 last_asked = last_good;
                 if (Status asked = ask(call, false); !asked) {
                     return asked.error();
@@ -249,7 +250,7 @@ Result<AgentAnswer> AgentClient::call(std::span<const std::uint8_t> argument, co
                 }
             }
             hurry = false;
-            first = false;
+            twice = true;
             last_asked = later;
             if (Status asked = ask(call, true); !asked) {
                 return asked.error();
@@ -283,17 +284,18 @@ Status AgentClient::ask(Call& call, bool again) {
         ++counts_.resent;
     }
     if (!call.known || call.state.phase == Phase::collecting) {
-        return put(call);
+        return put(call, again);
     }
     for (int i = 0; i < 2; ++i) {
         if (call.streams[i].bytes.size() < call.state.size[i]) {
             return get(call, i);
         }
     }
-    return again ? put(call) : Status(Nothing{});
+    return again ? put(call, again) : Status(Nothing{});
 }
 
-Status AgentClient::put(const Call& call) {
+// Sends pieces of the argument, from where they were sent so far or, `again`, from where the agent has them.
+Status AgentClient::put(Call& call, bool again) {
     const auto piece = static_cast<std::size_t>(piece_);
     const std::size_t whole = call.argument.size();
     const auto hint = static_cast<std::uint8_t>(std::bit_width(piece) - 1);
@@ -301,10 +303,13 @@ Status AgentClient::put(const Call& call) {
         return send(
             {frame::Type::put, static_cast<std::uint8_t>(hint << 4), call.id, static_cast<std::uint32_t>(whole), {}});
     }
-    const std::size_t window = successes_ > kCalmAfter ? 8 : 2;
-    std::size_t at = call.accepted;
-    for (std::size_t i = 0; i < window && (at < whole || i == 0); ++i) {
-        const std::size_t count = std::min(piece, whole - at);
+    std::size_t at = again ? call.accepted : std::max(call.put_until, call.accepted);
+    const std::size_t end = std::min(whole, call.accepted + piece * (successes_ > kCalmAfter ? kPutWindow : 1));
+    do { // an empty argument is a piece as well
+        const std::size_t count = std::min(piece, end - std::min(at, end));
+        if (count == 0 && whole != 0) {
+            break;
+        }
         const auto flags = static_cast<std::uint8_t>(hint << 4 | (at + count == whole ? agent::kLast : 0));
         Status sent =
             send({frame::Type::put, flags, call.id, static_cast<std::uint32_t>(at), call.argument.subspan(at, count)});
@@ -312,7 +317,8 @@ Status AgentClient::put(const Call& call) {
             return sent;
         }
         at += count;
-    }
+    } while (at < end);
+    call.put_until = static_cast<std::uint32_t>(at);
     return Nothing{};
 }
 

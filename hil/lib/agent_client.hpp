@@ -76,8 +76,9 @@ class AgentClient {
     struct Call {
         std::uint32_t id = 0;
         std::span<const std::uint8_t> argument;
-        std::uint32_t accepted = 0; // bytes of it that the agent has
-        bool known = false;         // a state frame came
+        std::uint32_t accepted = 0;  // bytes of it that the agent has
+        std::uint32_t put_until = 0; // bytes of it that were sent since they were last asked for again
+        bool known = false;          // a state frame came
         agent::State state;
         Stream streams[2];
         std::uint32_t asked_until[2] = {0, 0};
@@ -87,7 +88,7 @@ class AgentClient {
     Result<AgentAnswer> call(std::span<const std::uint8_t> argument, const AgentCommand* command,
                              std::chrono::milliseconds limit, const Interrupted& interrupted);
     Status ask(Call& call, bool again);
-    Status put(const Call& call);
+    Status put(Call& call, bool again);
     Status get(Call& call, int stream);
     Status take(Call& call, const InboundFrame& frame);
     void take_state(Call& call, const InboundFrame& frame);

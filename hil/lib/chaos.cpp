@@ -99,7 +99,7 @@ void ChaosStream::harm(char byte, std::string& out, bool from_machine) {
         out.push_back(foreign_.front());
         foreign_.erase(0, 1);
     }
-    if (from_machine && chance(options_.flood)) {
+    if (from_machine && arriving_.size() < kMaxArriving && chance(options_.flood)) {
         for (int i = 0; i < 2048; ++i) {
             out += "inmate: still here, counting up and up\r\n";
         }

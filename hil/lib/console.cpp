@@ -166,16 +166,17 @@ std::unique_ptr<Stream> Console::connect() {
 void Console::serve(Stream& stream) {
     for (bool alive = true; alive && !stop_;) {
         const auto now = SteadyClock::now();
-        bool writing = false;
+        std::size_t waiting = 0;
         {
             const std::scoped_lock lock(mutex_);
-            writing = !outbox_.empty();
+            waiting = outbox_.size();
         }
+        const bool writing = waiting != 0;
         auto wait = kTick;
         if (const auto due = stream.due()) {
             wait = std::clamp(std::chrono::ceil<std::chrono::milliseconds>(*due - now), 0ms, kTick);
         }
-        const bool paced = writing && write_budget(now) == 0;
+        const bool paced = writing && write_budget(now) < std::min(waiting, options_.bytes_per_ms);
         if (paced) {
             wait = std::min(wait, 1ms);
         }

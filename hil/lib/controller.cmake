@@ -15,3 +15,13 @@ add_library(hil_controller STATIC
     stream_socket.cpp
     stream_source.cpp)
 target_link_libraries(hil_controller PUBLIC hil_options hil_traps Threads::Threads ${serialport_library})
+
+# The agent for the host: the tests talk to the real program.
+add_subdirectory(${CMAKE_SOURCE_DIR}/driver/agent ${CMAKE_BINARY_DIR}/driver/agent)
+foreach(area frame lifecycle stream console agent)
+    add_executable(${area}_test ${CMAKE_SOURCE_DIR}/tests/unit/${area}_test.cpp)
+    target_link_libraries(${area}_test PRIVATE hil_controller GTest::gtest_main util)
+    gtest_discover_tests(${area}_test PROPERTIES TIMEOUT 180)
+endforeach()
+target_compile_definitions(agent_test PRIVATE HIL_AGENT_PATH="$<TARGET_FILE:hil-agent>")
+add_dependencies(agent_test hil-agent)

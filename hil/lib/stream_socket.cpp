@@ -31,6 +31,13 @@ Result<sockaddr_un> unix_address(const std::string& path) {
     return address;
 }
 
+// Whether a program listens there. A datagram socket is turned away by it (EPROTOTYPE), so that it sees no connection.
+bool has_owner(const sockaddr_un& address) {
+    const FileDescriptor probe(socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+    return connect(probe.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0 ||
+           errno == EPROTOTYPE;
+}
+
 // Finishes a connect() that goes on in the background. Returns 0 or an errno.
 int wait_connected(int fd, std::chrono::milliseconds limit) {
     pollfd polled{fd, POLLOUT, 0};
@@ -94,7 +101,7 @@ Result<std::unique_ptr<StreamSource>> UnixListener::listen(const std::string& pa
     if (lstat(path.c_str(), &about) == 0 && !S_ISSOCK(about.st_mode)) {
         return Error{path + " exists and is no socket: not replaced"};
     }
-    if (connect_unix(path)) {
+    if (has_owner(*address)) {
         return Error{"another program listens on the Unix socket " + path};
     }
     (void)unlink(path.c_str());

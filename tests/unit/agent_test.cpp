@@ -1,0 +1,396 @@
+// SPDX-License-Identifier: Apache-2.0
+// The agent's client against the real agent, a process on a pty, through a clean line and through chaos.
+#include "hil/lib/agent_client.hpp"
+
+#include <fcntl.h>
+#include <gtest/gtest.h>
+#include <pty.h>
+#include <sys/wait.h>
+#include <termios.h>
+
+#include <csignal>
+#include <filesystem>
+#include <fstream>
+#include <random>
+#include <sstream>
+
+namespace {
+
+using namespace hil;
+using namespace std::chrono_literals;
+using agent::Ending;
+
+struct Directory {
+    std::string path = testing::TempDir() + "hil-agent-" + std::to_string(getpid());
+    Directory() { std::filesystem::create_directories(path); }
+    ~Directory() { std::filesystem::remove_all(path); }
+};
+
+std::string content_of(const std::string& path) {
+    std::ifstream in(path, std::ios::binary);
+    std::stringstream text;
+    text << in.rdbuf();
+    return text.str();
+}
+
+std::string random_bytes(std::size_t count, unsigned seed) {
+    std::mt19937 random(seed);
+    std::string bytes(count, '\0');
+    for (char& c : bytes) {
+        c = static_cast<char>(random());
+    }
+    return bytes;
+}
+
+// The agent on the inner end of a pty whose outer end is the console's line. More agents may follow on the same pty.
+struct Bench {
+    FileDescriptor terminal; // kept open: the line outlives the agent, as a shell would make it
+    std::unique_ptr<Console> console;
+    std::unique_ptr<AgentClient> client;
+    pid_t pid = -1;
+
+    explicit Bench(const std::string& chaos = "", AgentOptions agent_options = {}) {
+        int master = -1;
+        int slave = -1;
+        EXPECT_EQ(openpty(&master, &slave, nullptr, nullptr, nullptr), 0);
+        terminal = FileDescriptor(slave);
+        ConsoleOptions options;
+        options.stream = "fd:" + std::to_string(master);
+        if (!chaos.empty()) {
+            options.chaos = *parse_chaos(chaos);
+        }
+        start();
+        console = std::move(Console::create(options)).value();
+        ::close(master);
+        EXPECT_TRUE(console->wait_open(2s));
+        client = std::make_unique<AgentClient>(*console, agent_options);
+    }
+
+    ~Bench() {
+        if (pid > 0) {
+            ::kill(pid, SIGKILL);
+            ::waitpid(pid, nullptr, 0);
+        }
+    }
+
+    void start() {
+        pid = fork();
+        if (pid == 0) {
+            setsid();
+            dup2(terminal.get(), 0);
+            dup2(terminal.get(), 1);
+            execl(HIL_AGENT_PATH, "hil-agent", nullptr);
+            _exit(126);
+        }
+    }
+
+    int wait_for_exit() {
+        int status = -1;
+        for (int i = 0; i < 400 && ::waitpid(pid, &status, WNOHANG) == 0; ++i) {
+            std::this_thread::sleep_for(10ms);
+        }
+        pid = -1;
+        return status;
+    }
+
+    AgentAnswer shell(const std::string& line, std::chrono::milliseconds limit = 30s) {
+        auto answer = client->run({{line}, true, limit, {}});
+        EXPECT_TRUE(answer) << answer.error().message;
+        return answer ? *answer : AgentAnswer{Ending::refused, -1, false, "", ""};
+    }
+};
+
+class AgentOnCleanLine : public testing::Test {
+  protected:
+    Bench bench;
+    void SetUp() override {
+        const auto info = bench.client->hello(5s);
+        ASSERT_TRUE(info) << info.error().message;
+        EXPECT_EQ(info->version, agent::kProtocolVersion);
+        EXPECT_EQ(info->lane, frame::Lane::high);
+    }
+};
+
+TEST_F(AgentOnCleanLine, RunsCommandsAndKeepsTheirStreamsApart) {
+    const AgentAnswer answer = bench.shell("echo out; echo err >&2; exit 3");
+    EXPECT_EQ(answer.ending, Ending::exited);
+    EXPECT_EQ(answer.code, 3);
+    EXPECT_EQ(answer.out, "out\n");
+    EXPECT_EQ(answer.err, "err\n");
+    const auto words = bench.client->run({{"printf", "%s|", "a b", "$HOME", ";", ""}, false, 5s, {}});
+    ASSERT_TRUE(words);
+    EXPECT_EQ(words->out, "a b|$HOME|;||");
+    EXPECT_EQ(bench.client->counts().damaged, 0u);
+}
+
+TEST_F(AgentOnCleanLine, SaysWhyACommandEnded) {
+    EXPECT_EQ(bench.shell("kill -9 $$").ending, Ending::signalled);
+    const AgentAnswer late = bench.shell("echo before; sleep 20", 300ms);
+    EXPECT_EQ(late.ending, Ending::timed_out);
+    EXPECT_EQ(late.out, "before\n");
+    const auto begin = SteadyClock::now();
+    const AgentAnswer stubborn = bench.shell("trap '' TERM; sleep 20 & wait; wait; sleep 20", 200ms); // takes SIGKILL
+    EXPECT_EQ(stubborn.ending, Ending::timed_out);
+    EXPECT_EQ(stubborn.code, SIGKILL);
+    EXPECT_LT(SteadyClock::now() - begin, 6s);
+    const auto missing = bench.client->run({{"/no/such/program"}, false, 5s, {}});
+    ASSERT_TRUE(missing);
+    EXPECT_EQ(missing->ending, Ending::refused);
+    EXPECT_EQ(missing->code, ENOENT);
+    EXPECT_NE(missing->err.find("/no/such/program"), std::string::npos);
+}
+
+TEST_F(AgentOnCleanLine, IsNotHeldUpByWhatACommandLeavesRunning) {
+    const auto begin = SteadyClock::now();
+    EXPECT_EQ(bench.shell("echo started; sleep 5 &").out, "started\n");
+    EXPECT_LT(SteadyClock::now() - begin, 3s);
+}
+
+TEST_F(AgentOnCleanLine, CarriesLongOutputsWhole) {
+    const AgentAnswer answer =
+        bench.shell("i=0; while [ $i -lt 20000 ]; do echo line $i; i=$((i+1)); done; echo end >&2");
+    std::string expected;
+    for (int i = 0; i < 20000; ++i) {
+        expected += "line " + std::to_string(i) + "\n";
+    }
+    EXPECT_EQ(answer.out, expected);
+    EXPECT_EQ(answer.err, "end\n");
+}
+
+TEST_F(AgentOnCleanLine, ShowsOutputWhileTheCommandRuns) {
+    std::string live;
+    auto first = SteadyClock::time_point::max();
+    const AgentCommand command{{"echo early; sleep 2.5; echo late"}, true, 10s, [&](int, std::string_view bytes) {
+                                   first = std::min(first, SteadyClock::now());
+                                   live += bytes;
+                               }};
+    const auto answer = bench.client->run(command);
+    const auto took = SteadyClock::now() - first;
+    ASSERT_TRUE(answer);
+    EXPECT_EQ(live, "early\nlate\n");
+    EXPECT_EQ(answer->out, live);
+    EXPECT_GT(took, 800ms) << "the first bytes came only at the end";
+}
+
+TEST_F(AgentOnCleanLine, MovesFilesBothWays) {
+    const Directory directory;
+    for (const std::size_t size : {0u, 1u, 1023u, 300'000u}) {
+        const std::string path = directory.path + "/file";
+        const std::string bytes = random_bytes(size, 1);
+        ASSERT_TRUE(bench.client->write_file(path, bytes, 0750));
+        EXPECT_EQ(content_of(path), bytes);
+        EXPECT_EQ(static_cast<unsigned>(std::filesystem::status(path).permissions()), 0750u);
+        const auto back = bench.client->read_file(path);
+        ASSERT_TRUE(back) << back.error().message;
+        EXPECT_EQ(*back, bytes);
+    }
+    EXPECT_EQ(std::distance(std::filesystem::directory_iterator(directory.path), {}), 1)
+        << "a part file was left behind";
+    EXPECT_EQ(*bench.client->read_file("/proc/self/comm"), "hil-agent\n");
+    const auto online = bench.client->read_file("/sys/devices/system/cpu/online"); // says 4096 bytes of itself
+    ASSERT_TRUE(online);
+    EXPECT_EQ(online->back(), '\n');
+    for (const char* path : {"/no/such/file", "/", "/dev/zero"}) {
+        const auto refused = bench.client->read_file(path);
+        ASSERT_FALSE(refused) << path;
+        EXPECT_NE(refused.error().message.find(path), std::string::npos);
+    }
+    EXPECT_FALSE(bench.client->write_file("/no/such/directory/file", "x", 0644));
+    EXPECT_TRUE(bench.client->write_file("/dev/null", "x", 0644)) << "a device is written, not replaced";
+    EXPECT_TRUE(std::filesystem::is_character_file("/dev/null"));
+}
+
+TEST_F(AgentOnCleanLine, GivesTheTerminalBackWithBye) {
+    termios settings{};
+    ASSERT_EQ(tcgetattr(bench.terminal.get(), &settings), 0);
+    EXPECT_EQ(settings.c_lflag & ICANON, 0u) << "raw while the agent is there";
+    ASSERT_TRUE(bench.client->bye(3s));
+    EXPECT_EQ(bench.wait_for_exit(), 0);
+    ASSERT_EQ(tcgetattr(bench.terminal.get(), &settings), 0);
+    EXPECT_NE(settings.c_lflag & ICANON, 0u);
+    EXPECT_NE(settings.c_lflag & ECHO, 0u);
+    EXPECT_EQ(fcntl(bench.terminal.get(), F_GETFL) & O_NONBLOCK, 0) << "the shell would read EAGAIN";
+    EXPECT_FALSE(bench.client->run({{"true"}, true, 1s, {}})) << "no session any more";
+}
+
+TEST_F(AgentOnCleanLine, GivesTheTerminalBackAtCtrlCThreeTimes) {
+    ASSERT_TRUE(bench.console->write(std::string_view("\x03\x03"), 1s));
+    EXPECT_EQ(bench.shell("echo two are not enough").out, "two are not enough\n");
+    ASSERT_TRUE(bench.console->write(std::string_view("\x03\x03\x03"), 1s));
+    EXPECT_EQ(bench.wait_for_exit(), 0);
+}
+
+TEST_F(AgentOnCleanLine, GivesTheTerminalBackAtSigterm) {
+    ::kill(bench.pid, SIGTERM);
+    const int status = bench.wait_for_exit();
+    EXPECT_EQ(WEXITSTATUS(status), 128 + SIGTERM);
+    termios settings{};
+    ASSERT_EQ(tcgetattr(bench.terminal.get(), &settings), 0);
+    EXPECT_NE(settings.c_lflag & ICANON, 0u);
+}
+
+TEST_F(AgentOnCleanLine, KilledInACommandIsAnErrorAndNeverAnAnswer) {
+    AgentOptions options;
+    options.silence = 1500ms;
+    options.heartbeat = 200ms;
+    AgentClient impatient(*bench.console, options);
+    ASSERT_TRUE(impatient.hello(3s));
+    std::thread killer([&] {
+        std::this_thread::sleep_for(300ms);
+        ::kill(bench.pid, SIGKILL);
+    });
+    const auto answer = impatient.run({{"sleep 30"}, true, 60s, {}});
+    killer.join();
+    ASSERT_FALSE(answer);
+    EXPECT_NE(answer.error().message.find("silent"), std::string::npos) << answer.error().message;
+}
+
+TEST_F(AgentOnCleanLine, ReplacedInACommandIsAnErrorAndTheCommandIsNotRunAgain) {
+    const Directory directory;
+    const std::string log = directory.path + "/runs";
+    std::thread replacer([&] {
+        std::this_thread::sleep_for(400ms);
+        ::kill(bench.pid, SIGKILL);
+        ::waitpid(bench.pid, nullptr, 0);
+        bench.start();
+    });
+    const auto answer = bench.client->run({{"echo run >>" + log + "; sleep 30"}, true, 60s, {}});
+    replacer.join();
+    ASSERT_FALSE(answer);
+    EXPECT_NE(answer.error().message.find("unknown"), std::string::npos) << answer.error().message;
+    std::this_thread::sleep_for(300ms);
+    EXPECT_EQ(content_of(log), "run\n");
+}
+
+TEST_F(AgentOnCleanLine, InterruptedCommandIsKilled) {
+    const Directory directory;
+    const std::string mark = directory.path + "/survived";
+    const auto begin = SteadyClock::now();
+    const auto answer = bench.client->run({{"sleep 1; touch " + mark}, true, 60s, {}},
+                                          [&] { return SteadyClock::now() - begin > 300ms; });
+    EXPECT_FALSE(answer);
+    EXPECT_LT(SteadyClock::now() - begin, 900ms);
+    std::this_thread::sleep_for(1200ms);
+    EXPECT_FALSE(std::filesystem::exists(mark));
+    EXPECT_EQ(bench.shell("echo still there").out, "still there\n");
+}
+
+TEST_F(AgentOnCleanLine, NewControllerTakesOver) {
+    AgentClient next(*bench.console);
+    ASSERT_TRUE(next.hello(3s));
+    const auto answer = next.run({{"echo mine"}, true, 5s, {}});
+    ASSERT_TRUE(answer);
+    EXPECT_EQ(answer->out, "mine\n");
+    EXPECT_FALSE(bench.client->run({{"echo old"}, true, 5s, {}})) << "the old session is over";
+}
+
+// Frames by hand: what a line does that doubles everything, minutes later too.
+TEST_F(AgentOnCleanLine, RunsARequestOnceHoweverOftenItComes) {
+    const Directory directory;
+    const std::string log = directory.path + "/runs";
+    constexpr std::uint32_t tag = 0x123u << agent::kCounterBits;
+    const auto say = [&](frame::Type type, std::uint8_t flags, std::uint32_t id, std::string_view payload) {
+        std::array<char, frame::kMaxText> text{};
+        const frame::Frame frame{
+            type, flags, id, 0, {reinterpret_cast<const std::uint8_t*>(payload.data()), payload.size()}};
+        ASSERT_TRUE(bench.console->write({text.data(), frame::encode(frame, frame::Lane::high, text)}, 1s));
+    };
+    const auto answer = [&](std::uint32_t id, agent::Phase phase) {
+        const auto end = SteadyClock::now() + 5s;
+        while (const auto frame = bench.console->next_frame(end)) {
+            if (!frame->damaged && frame->type == frame::Type::state && frame->id == id &&
+                agent::unpack(frame->payload.data()).phase == phase) {
+                return true;
+            }
+        }
+        return false;
+    };
+    std::string hello(12, '\0');
+    hello[7] = '\x12';
+    hello[6] = '\x30';
+    hello[8] = '\x7f';
+    const std::string request = std::string("\x01\x00\x00\x00\x00\x01", 6) + "echo run >>" + log + std::string(1, '\0');
+    say(frame::Type::hello, 0, tag, hello);
+    for (int i = 0; i < 5; ++i) {
+        say(frame::Type::put, agent::kLast, tag | 5, request);
+    }
+    EXPECT_TRUE(answer(tag | 5, agent::Phase::done));
+    say(frame::Type::put, agent::kLast, tag | 5, request);
+    EXPECT_TRUE(answer(tag | 5, agent::Phase::done)) << "the kept answer";
+    say(frame::Type::hello, 0, tag, hello); // doubled as well: the same session
+    say(frame::Type::drop, 0, tag | 5, "");
+    say(frame::Type::put, agent::kLast, tag | 5, request);
+    EXPECT_TRUE(answer(tag | 5, agent::Phase::unknown)) << "dropped, yet not run again";
+    say(frame::Type::put, agent::kLast, tag | 3, request);
+    EXPECT_TRUE(answer(tag | 3, agent::Phase::unknown)) << "older than one that ran";
+    say(frame::Type::put, agent::kLast, (0x124u << agent::kCounterBits) | 9, request);
+    EXPECT_TRUE(answer((0x124u << agent::kCounterBits) | 9, agent::Phase::unknown)) << "of another session";
+    EXPECT_EQ(content_of(log), "run\n");
+}
+
+TEST(Agent, NobodyThere) {
+    int master = -1;
+    int slave = -1;
+    ASSERT_EQ(openpty(&master, &slave, nullptr, nullptr, nullptr), 0);
+    ConsoleOptions options;
+    options.stream = "fd:" + std::to_string(master);
+    auto console = std::move(Console::create(options)).value();
+    ::close(master);
+    ASSERT_TRUE(console->wait_open(2s));
+    AgentClient client(*console);
+    const auto info = client.hello(500ms);
+    ASSERT_FALSE(info);
+    EXPECT_NE(info.error().message.find("hil-agent"), std::string::npos);
+    EXPECT_FALSE(client.run({{"true"}, true, 1s, {}}));
+    ::close(slave);
+}
+
+// A thousand commands on a bad line: each answered once, with its own answer, and each run once.
+struct Chaos {
+    const char* name;
+    const char* options;
+    int commands;
+};
+class AgentInChaos : public testing::TestWithParam<Chaos> {};
+
+TEST_P(AgentInChaos, EveryCommandIsAnsweredOnceAndRight) {
+    const Directory directory;
+    const std::string log = directory.path + "/runs";
+    Bench bench(GetParam().options);
+    const auto info = bench.client->hello(20s);
+    ASSERT_TRUE(info) << info.error().message;
+    const auto begin = SteadyClock::now();
+    std::string expected;
+    for (int i = 0; i < GetParam().commands; ++i) {
+        const std::string number = std::to_string(i);
+        const auto answer = bench.client->run({{"echo " + number + " >>" + log + ";echo o" + number}, true, 30s, {}});
+        ASSERT_TRUE(answer) << i << ": " << answer.error().message;
+        ASSERT_EQ(answer->out, "o" + number + "\n");
+        ASSERT_EQ(answer->code, 0);
+        expected += number + "\n";
+    }
+    EXPECT_EQ(content_of(log), expected);
+    const auto seconds = std::chrono::duration<double>(SteadyClock::now() - begin).count();
+    const std::string bytes = random_bytes(3000, 2);
+    const Status written = bench.client->write_file(directory.path + "/file", bytes, 0600);
+    ASSERT_TRUE(written) << written.error().message;
+    const auto back = bench.client->read_file(directory.path + "/file");
+    ASSERT_TRUE(back) << back.error().message;
+    EXPECT_EQ(*back, bytes);
+    const AgentCounts counts = bench.client->counts();
+    std::printf("%-12s %5d commands %6.2f s %6llu frames sent %6llu again %6llu damaged\n", GetParam().name,
+                GetParam().commands, seconds, static_cast<unsigned long long>(counts.sent),
+                static_cast<unsigned long long>(counts.resent), static_cast<unsigned long long>(counts.damaged));
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Lines, AgentInChaos,
+    testing::Values(Chaos{"clean", "", 1000}, Chaos{"corrupt", "seed=1,corrupt=0.01", 1000},
+                    Chaos{"splice", "seed=2,corrupt=0.01,splice=0.01,interleave=1", 1000},
+                    Chaos{"drop", "seed=3,drop=0.01", 300}, Chaos{"double", "seed=4,duplicate=0.01", 300},
+                    Chaos{"delay", "seed=5,delay=0.002,delay_ms=60", 300},
+                    Chaos{"flood", "seed=6,flood=0.0003,splice=0.003", 300},
+                    Chaos{"all", "seed=7,drop=0.004,duplicate=0.004,corrupt=0.004,splice=0.004,delay=0.001", 300}),
+    [](const auto& about) { return about.param.name; });
+
+} // namespace

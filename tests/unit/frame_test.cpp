@@ -1,0 +1,229 @@
+// SPDX-License-Identifier: Apache-2.0
+// The frame codec: what goes in comes out, beside any text, and never anything else.
+#include "bench/core/frame.hpp"
+
+#include <gtest/gtest.h>
+
+#include <random>
+#include <string>
+#include <vector>
+
+namespace {
+
+using namespace hil::frame;
+
+struct Taken {
+    Type type;
+    std::uint8_t flags;
+    std::uint32_t id;
+    std::uint32_t offset;
+    std::vector<std::uint8_t> payload;
+    Lane lane;
+    bool operator==(const Taken&) const = default;
+};
+
+struct Sink {
+    std::string others;
+    std::vector<Taken> frames;
+    int damage = 0;
+    void text(std::span<const char> bytes) { others.append(bytes.data(), bytes.size()); }
+    void frame(const Frame& f, Lane lane) {
+        frames.push_back({f.type, f.flags, f.id, f.offset, {f.payload.begin(), f.payload.end()}, lane});
+    }
+    void damaged(Lane) { ++damage; }
+};
+
+std::string encoded(const Taken& taken) {
+    std::array<char, kMaxText> text{};
+    const Frame frame{taken.type, taken.flags, taken.id, taken.offset, taken.payload};
+    return {text.data(), encode(frame, taken.lane, text)};
+}
+
+Taken random_frame(std::mt19937& random, Lane lane, std::size_t length) {
+    Taken taken{Type::data,
+                static_cast<std::uint8_t>(random()),
+                static_cast<std::uint32_t>(random()),
+                static_cast<std::uint32_t>(random()),
+                std::vector<std::uint8_t>(length),
+                lane};
+    for (auto& byte : taken.payload) {
+        byte = static_cast<std::uint8_t>(random());
+    }
+    return taken;
+}
+
+Sink decoded(std::string_view bytes) {
+    Sink sink;
+    Decoder decoder;
+    decoder.feed(bytes, sink);
+    decoder.release(sink);
+    return sink;
+}
+
+class FrameLane : public testing::TestWithParam<Lane> {};
+INSTANTIATE_TEST_SUITE_P(Lanes, FrameLane, testing::Values(Lane::plain, Lane::high));
+
+TEST_P(FrameLane, EveryLengthComesBackWhole) {
+    std::mt19937 random(1);
+    for (std::size_t length = 0; length <= kMaxPayload; ++length) {
+        const Taken taken = random_frame(random, GetParam(), length);
+        const std::string text = encoded(taken);
+        ASSERT_EQ(text.size(), text_size(length));
+        const Sink sink = decoded("before" + text + "after");
+        ASSERT_EQ(sink.frames, std::vector{taken});
+        ASSERT_EQ(sink.others, "beforeafter");
+        ASSERT_EQ(sink.damage, 0);
+    }
+}
+
+TEST_P(FrameLane, UsesNoControlCharacterAndNothingThatAShellActsOn) {
+    std::mt19937 random(2);
+    for (int i = 0; i < 200; ++i) {
+        for (const char c : encoded(random_frame(random, GetParam(), random() % 300))) {
+            const auto value =
+                static_cast<unsigned char>(static_cast<unsigned char>(c) ^ static_cast<unsigned char>(GetParam()));
+            ASSERT_GT(value, 0x20);
+            ASSERT_LT(value, 0x7f);
+            ASSERT_EQ(std::string_view("`$;&|>").find(static_cast<char>(value)), std::string_view::npos);
+        }
+    }
+}
+
+TEST_P(FrameLane, AnyCutOfTheInputGivesTheSame) {
+    std::mt19937 random(3);
+    const Taken first = random_frame(random, GetParam(), 40);
+    const Taken second = random_frame(random, GetParam(), 3);
+    const std::string bytes = "x~y\n" + encoded(first) + "~{" + encoded(second) + "\r\n";
+    const Sink whole = decoded(bytes);
+    ASSERT_EQ(whole.frames, (std::vector{first, second}));
+    for (std::size_t step = 1; step < 9; ++step) {
+        Sink sink;
+        Decoder decoder;
+        for (std::size_t i = 0; i < bytes.size(); i += step) {
+            decoder.feed(std::string_view(bytes).substr(i, step), sink);
+        }
+        decoder.release(sink);
+        ASSERT_EQ(sink.frames, whole.frames);
+        ASSERT_EQ(sink.others, whole.others);
+    }
+}
+
+TEST_P(FrameLane, EveryDamagedByteIsNoticedAndTheNextFrameIsRead) {
+    std::mt19937 random(4);
+    const Taken first = random_frame(random, GetParam(), 33);
+    const Taken second = random_frame(random, GetParam(), 17);
+    const std::string text = encoded(first);
+    for (std::size_t i = 0; i < text.size(); ++i) {
+        for (int value = 0; value < 256; ++value) {
+            std::string damaged = text;
+            damaged[i] = static_cast<char>(value);
+            if (damaged == text) {
+                continue;
+            }
+            const Sink sink = decoded(damaged + encoded(second));
+            ASSERT_FALSE(sink.frames.empty()) << i << " " << value;
+            ASSERT_EQ(sink.frames.back(), second);
+            // A line end in place of a character is skipped, hence damage as well.
+            ASSERT_EQ(sink.frames.size(), 1u) << i << " " << value;
+        }
+    }
+}
+
+TEST_P(FrameLane, LostAndDoubledBytesAreNoticed) {
+    std::mt19937 random(5);
+    const Taken first = random_frame(random, GetParam(), 33);
+    const Taken second = random_frame(random, GetParam(), 17);
+    const std::string text = encoded(first);
+    for (std::size_t i = 0; i < text.size(); ++i) {
+        std::string lost = text;
+        lost.erase(i, 1);
+        ASSERT_EQ(decoded(lost + encoded(second)).frames, std::vector{second}) << i;
+        std::string doubled = text;
+        doubled.insert(i, 1, text[i]);
+        const auto frames = decoded(doubled + encoded(second)).frames;
+        ASSERT_EQ(frames.back(), second) << i;
+        for (const Taken& taken :
+             frames) { // a doubled start begins anew, a doubled end is text: both leave the frame whole
+            ASSERT_TRUE(taken == first || taken == second);
+        }
+    }
+}
+
+TEST_P(FrameLane, WrappingDoesNoHarm) {
+    std::mt19937 random(6);
+    const Taken taken = random_frame(random, GetParam(), kMaxPayload);
+    std::string wrapped;
+    for (const char c : encoded(taken)) {
+        wrapped += c;
+        if (wrapped.size() % 82 == 80) {
+            wrapped += "\r\n";
+        }
+    }
+    EXPECT_EQ(decoded(wrapped).frames, std::vector{taken});
+}
+
+TEST(Frame, AsciiSplicedIntoTheHighLaneHarmsNeither) {
+    std::mt19937 random(7);
+    const std::string line = "[   12.345678] Parking CPU 1 (Cell: \"inmate\") ~{x}\r\n";
+    for (int round = 0; round < 300; ++round) {
+        const Taken taken = random_frame(random, Lane::high, random() % 200);
+        const std::string text = encoded(taken);
+        std::string mixed;
+        std::size_t a = 0;
+        std::size_t b = 0;
+        while (a < text.size() || b < line.size()) { // character by character, at random
+            const bool ours = b == line.size() || (a < text.size() && random() % 3 != 0);
+            mixed += ours ? text[a++] : line[b++];
+        }
+        const Sink sink = decoded(mixed);
+        ASSERT_EQ(sink.frames, std::vector{taken});
+        ASSERT_EQ(sink.others, line);
+    }
+}
+
+TEST(Frame, TextWithTildesAndUtf8StaysText) {
+    const std::string text = "root@board:~# echo ~{a,b} ~~ {} \xc2\xb0 \xe2\x82\xac ~{!!!!!!!!!!!!!!!!!!!!!!!!!}\n~";
+    EXPECT_EQ(decoded(text).others, text);
+    EXPECT_TRUE(decoded(text).frames.empty());
+}
+
+TEST(Frame, HoldsBackNoMoreThanAFrame) {
+    Sink sink;
+    Decoder decoder;
+    const std::string endless = "~{" + std::string(10'000, '!');
+    decoder.feed(endless, sink);
+    EXPECT_GE(sink.others.size(), endless.size() - kMaxText - 128);
+    EXPECT_TRUE(decoder.pending() || sink.others.size() == endless.size());
+    decoder.release(sink);
+    EXPECT_EQ(sink.others, endless);
+    EXPECT_FALSE(decoder.pending());
+}
+
+TEST(Frame, TooBigPayloadOrTextIsRefused) {
+    std::array<char, kMaxText> text{};
+    const std::vector<std::uint8_t> payload(kMaxPayload + 1);
+    EXPECT_EQ(encode({Type::data, 0, 1, 0, payload}, Lane::high, text), 0u);
+    EXPECT_EQ(encode({Type::data, 0, 1, 0, {}}, Lane::high, std::span(text).first(text_size(0) - 1)), 0u);
+}
+
+TEST(Frame, NoiseMakesNoFrames) {
+    std::mt19937 random(8);
+    Sink sink;
+    Decoder decoder;
+    for (int i = 0; i < 2000; ++i) {
+        std::string noise(1000, '\0');
+        for (char& c : noise) {
+            c = static_cast<char>(random());
+        }
+        decoder.feed(noise, sink);
+    }
+    EXPECT_TRUE(sink.frames.empty());
+    EXPECT_GT(sink.damage, 1000);
+}
+
+TEST(Frame, CrcIsTheOneOfIeee) {
+    const std::string_view check = "123456789";
+    EXPECT_EQ(crc32({reinterpret_cast<const std::uint8_t*>(check.data()), check.size()}), 0xcbf43926u);
+}
+
+} // namespace
