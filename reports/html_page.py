@@ -24,7 +24,7 @@ from reports.charts import series_data
 from reports.console_log import ConsoleLine, brief, console_lines, printable
 from reports.run import Run
 from reports.trap_text import facts, fixes, headline, known, plain, registers
-from reports.units import common_unit, duration, frequency, percent_name, seconds, utc
+from reports.units import Unit, common_unit, duration, frequency, percent_name, seconds, utc
 
 DYGRAPHS = Path("/usr/share/javascript/dygraphs")
 CONSOLE_TAIL = 400
@@ -147,18 +147,23 @@ def _date(started: str) -> str:
 
 def _table(records: Sequence[Record]) -> dict[str, Any]:
     unit = common_unit(record.statistic_ns("p50") for record in records)
-    rows = [
-        {
-            "name": printable(record.series),
-            "anchor": _anchor(record),
-            "count": _count(record.count),
-            "lost": record.lost,
-            "values": [unit.text(record.statistic_ns(name)) for name in STATISTICS],
-        }
-        for record in records
-    ]
+    rows = [_row(record, unit) for record in records]
     columns = [percent_name(name) for name in STATISTICS]
-    return {"unit": unit.name, "columns": columns, "rows": rows, "few": any(r.count < 1000 for r in records)}
+    return {"columns": columns, "rows": rows, "few": any(r.count < 1000 for r in records)}
+
+
+def _row(record: Record, unit: Unit) -> dict[str, Any]:
+    """In the table's unit, or in one of its own where too few digits would be left: series lie decades apart."""
+    middle = record.statistic_ns("p50")
+    unit = unit if middle >= unit.ns / 10 else common_unit([middle])
+    return {
+        "name": printable(record.series),
+        "anchor": _anchor(record),
+        "count": _count(record.count),
+        "lost": record.lost,
+        "unit": unit.name,
+        "values": [unit.text(record.statistic_ns(name)) for name in STATISTICS],
+    }
 
 
 def _anchor(record: Record) -> str:

@@ -21,7 +21,8 @@ class Unit:
     def text(self, ns: float) -> str:
         """The value alone: the unit stands in the table's head."""
         value = ns / self.ns
-        decimals = 0 if self.name == "ns" and value >= 100 else 1 if value >= 100 else 2
+        whole = self.name == "ns" and (value >= 100 or float(value).is_integer())
+        decimals = 0 if whole else 1 if value >= 100 else 2
         return f"{value:,.{decimals}f}".replace(",", "\u202f")
 
 
