@@ -1,0 +1,168 @@
+# SPDX-License-Identifier: Apache-2.0
+"""System tests boot the qemu target. Boots are shared where a test leaves the machine as it found it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hil import hypervisor, places, target
+from hil.event_log import EventLog
+from hil.lifecycle import Plan
+from hil.machine import Machine
+from hil.options import RunOptions
+from hil.prepare import Prepared
+from hil.root_cell import RootCell
+from hil.run_directory import RunDirectory
+from hil.session import State
+from hil.target import CellUse
+from hil.uio_walk import virtual_pci
+from hil.watch import Watch
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+TARGET = "qemu"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Everything in this directory boots a machine."""
+    for item in items:
+        if Path(item.path).is_relative_to(Path(__file__).parent):
+            item.add_marker(pytest.mark.system)
+
+
+def plan(**changes: Any) -> Plan:
+    """A plan of the qemu target; without changes it has no cells and no program."""
+    machine = target.load(TARGET)
+    config = places.build() / "cells" / TARGET / machine.root_config
+    return Plan(
+        machine.root_config,
+        machine.root_cell,
+        uio=virtual_pci(config),
+        shell_hint=machine.shell_hint,
+        **changes,
+    )
+
+
+def prepared(wanted: Plan, **options: Any) -> Prepared:
+    """What a Machine needs, for a plan of one's own."""
+    chosen = RunOptions(TARGET, "system-test", command=("pytest",), **options)
+    cells = places.build() / "cells" / TARGET
+    return Prepared(chosen, target.load(TARGET), hypervisor.find(chosen.hypervisor), wanted, cells)
+
+
+@dataclass
+class Bed:
+    """A booted machine whose root cell takes commands. `lines` are the console's, from the start."""
+
+    machine: Machine
+    directory: Path
+    lines: list[str]
+
+    @property
+    def root(self) -> RootCell:
+        return self.machine.lifecycle.root
+
+    @property
+    def watch(self) -> Watch:
+        return self.machine.lifecycle.watch
+
+    def wait_for_line(self, text: str, seconds: float = 20.0) -> str:
+        """The first console line that holds `text`, waited for."""
+        from hil.limits import Deadline, Limits
+
+        deadline = Deadline(Limits({"line": seconds}), "line", f"a console line with {text!r}")
+        while True:
+            for line in self.lines:
+                if text in line:
+                    return line
+            self.watch.text(0.05)
+            deadline.check(self.watch.hint)
+
+    def start(self, cell: CellUse) -> None:
+        """Creates, loads and starts a cell."""
+        self.root.create(cell)
+        self.root.load(cell)
+        self.root.start(cell)
+
+
+Boot = Callable[[Plan], Bed]
+
+
+@pytest.fixture(scope="module")
+def boot(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Boot]:
+    """Boots machines up to their agent; they are off when the module is done."""
+    beds: list[tuple[Machine, RunDirectory]] = []
+
+    def start(wanted: Plan) -> Bed:
+        directory = RunDirectory(TARGET, "system-test", base=tmp_path_factory.mktemp("runs"))
+        events = EventLog(directory.path / "events.jsonl")
+        lines: list[str] = []
+        machine = Machine(prepared(wanted), directory, events, lambda line, writer: lines.append(line))
+        beds.append((machine, directory))
+        machine.session.transition(State.AGENT)
+        return Bed(machine, directory.path, lines)
+
+    yield start
+    for machine, directory in beds:
+        machine.off()
+        directory.finish()
+
+
+@pytest.fixture(scope="module")
+def bed(boot: Boot) -> Bed:
+    """One machine for a module, with the hypervisor enabled and the ivshmem driver loaded."""
+    started = boot(plan())
+    started.machine.session.transition(State.ENABLED)
+    return started
+
+
+@dataclass
+class Command:
+    """The real command line in a process of its own, with runs and locks apart from the user's."""
+
+    runs: Path
+
+    def environment(self, **more: str) -> dict[str, str]:
+        own = {"HIL_ROOT": str(REPOSITORY), "HIL_RUNS": str(self.runs), "HIL_LOCKS": str(self.runs / "locks")}
+        return {**os.environ, **own, **more}
+
+    def words(self, *words: str) -> list[str]:
+        return [sys.executable, "-m", "hil", *words]
+
+    def run(self, *words: str, seconds: float = 300, **more: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            self.words(*words),
+            env=self.environment(**more),
+            capture_output=True,
+            text=True,
+            timeout=seconds,
+            check=False,
+        )
+
+    def start(self, *words: str, **more: str) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            self.words(*words),
+            env=self.environment(**more),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+
+    def only_run(self) -> Path:
+        """The one run directory that there is."""
+        (found,) = [path for path in self.runs.iterdir() if path.name != "locks"]
+        return found
+
+
+@pytest.fixture
+def hil(tmp_path: Path) -> Command:
+    """The command line."""
+    return Command(tmp_path / "runs")

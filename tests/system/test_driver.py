@@ -1,0 +1,104 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The kernel modules on a real machine: what they refuse, what they clean up, what happens behind their back."""
+
+from __future__ import annotations
+
+from conftest import TARGET, Bed, Boot, plan
+
+from hil import places
+from hil.session import State
+from hil.target import CellUse
+from hil.uio_walk import virtual_pci
+
+CONFIGS = ["/hil/cells/qemu-root.cell", "/hil/cells/hello.cell"]
+LATENCY = CellUse("ivshmem-latency.cell", "ivshmem-latency", "ivshmem-latency.bin", "device=0 peer=0")
+STATE_TABLE = "0x7fa00000"  # link0 of targets/qemu/cells/qemu-root.yaml; entry 0 is the root's
+STATE_REGISTER = "0x0f100010"  # of the first device that the driver finds
+
+
+def text(bed: Bed, script: str, allowed: tuple[int, ...] = (0,)) -> str:
+    """What a line of shell says in the root cell."""
+    return bed.root.script(script, "command", allowed=allowed).out.decode().strip()
+
+
+def load_driver(bed: Bed, *parameters: str) -> None:
+    pci = virtual_pci(places.build() / "cells" / TARGET / "qemu-root.cell")
+    words = ["insmod", "/hil/uio_ivshmem.ko", *pci.module_parameters(), *parameters]
+    bed.root.run(words, "driver")
+
+
+def test_maps_have_the_right_protections(bed: Bed) -> None:
+    devices = text(bed, "ls /dev/uio*").split()
+    assert len(devices) == 2, "the root cell's config has two ivshmem devices"
+    for device in devices:
+        assert ", 0 wrong" in text(bed, f"driver-check uio {device}")
+
+
+def test_damaged_arguments_are_refused(bed: Bed) -> None:
+    before = text(bed, "jailhouse cell list; cat /sys/devices/jailhouse/mem_pool_used")
+    assert ", 0 wrong" in text(bed, f"driver-check device enabled {' '.join(CONFIGS)}")
+    assert text(bed, "jailhouse cell list; cat /sys/devices/jailhouse/mem_pool_used") == before
+
+
+def test_a_killed_user_leaves_state_0(bed: Bed) -> None:
+    script = (
+        f"sleep 60 <>/dev/uio0 & P=$!; sleep 0.2; devmem {STATE_REGISTER} 32 7; devmem {STATE_TABLE}; "
+        f"kill -9 $P; wait $P 2>/dev/null; devmem {STATE_TABLE}"
+    )
+    assert [int(word, 16) for word in text(bed, script).split()] == [7, 0]
+
+
+def test_the_loader_cannot_be_unloaded_while_enabled(bed: Bed) -> None:
+    assert "Resource temporarily unavailable" in text(bed, "rmmod jailhouse 2>&1", (1,))
+
+
+def test_disable_with_an_offline_cpu_changes_nothing(bed: Bed) -> None:
+    bed.root.create(CellUse("hello.cell", "hello", "hello.bin"))
+    offline = "echo 0 >/sys/devices/system/cpu/cpu3/online"
+    said = text(bed, f"{offline}; jailhouse disable 2>&1; echo 1 >/sys/devices/system/cpu/cpu3/online")
+    assert "JAILHOUSE_DISABLE: Device or resource busy" in said
+    assert set(bed.root.cell_states()) == {"qemu-root", "hello"}
+    bed.root.run(["jailhouse", "cell", "destroy", "hello"], "destroy")
+
+
+def test_cells_come_and_go_under_readers_of_sysfs(bed: Bed) -> None:
+    readers = (
+        "(while :; do cat /sys/devices/jailhouse/cells/*/* /sys/devices/jailhouse/cells/*/statistics/cpu*/*; done)"
+    )
+    cycle = "jailhouse cell create /hil/cells/hello.cell && jailhouse cell destroy hello || break"
+    script = f"{readers} >/dev/null 2>&1 & R=$!; for i in 1 2 3 4 5; do {cycle}; echo cycle $i; done; kill $R"
+    assert text(bed, script).splitlines()[-1] == "cycle 5"
+
+
+def test_plain_interrupts_work_as_well(bed: Bed) -> None:
+    bed.root.run(["rmmod", "uio_ivshmem"], "driver")
+    load_driver(bed, "one_shot=0")
+    bed.start(LATENCY)
+    bed.wait_for_line("ready for peer 0")
+    said = bed.root.script("ivshmem-latency --warmup=10 --count=100", "run").out.decode()
+    assert "100 of 100 exchanges completed" in said or said.count("hil-record") == 4, said
+    bed.root.destroy(LATENCY)
+    bed.root.run(["rmmod", "uio_ivshmem"], "driver")
+    load_driver(bed)
+
+
+def test_a_hypervisor_that_vanishes_under_the_driver(boot: Boot) -> None:
+    """Disabled, and enabled again, with the driver loaded: it must not touch registers that are no longer there."""
+    bed = boot(plan())
+    bed.machine.session.transition(State.ENABLED)
+    switch_on = r"printf '\1\0\0\0' 2>&1 >/dev/uio0"
+    text(bed, switch_on)
+    text(bed, "jailhouse disable")
+    assert "No such device" in text(bed, switch_on, (1,)), "the hypervisor is off"
+    text(bed, f"jailhouse enable {CONFIGS[0]}")
+    assert "No such device" in text(bed, switch_on, (1,)), "another hypervisor, whose device has no registers yet"
+    bed.root.run(["rmmod", "uio_ivshmem"], "driver")
+    load_driver(bed)
+    text(bed, switch_on)
+    assert bed.watch.traps == []
+
+
+def test_the_loader_refuses_damaged_system_configs(boot: Boot) -> None:
+    bed = boot(plan())
+    text(bed, "insmod /hil/jailhouse.ko")
+    assert ", 0 wrong" in text(bed, f"driver-check device disabled {' '.join(CONFIGS)}")
