@@ -11,6 +11,7 @@
 #include <array>
 #include <cerrno>
 #include <csignal>
+#include <optional>
 
 namespace hil::agent {
 
@@ -51,8 +52,15 @@ Server::Server(Terminal& terminal, int signals) : terminal_(terminal), signals_(
 
 int Server::serve() {
     welcome(0);
+    std::optional<Clock::time_point> leave_by; // a line that takes nothing any more must not hold the shell up
     while (!leaving_ || !out_.empty()) {
         const auto now = Clock::now();
+        if (leaving_ && now >= leave_by.value_or(now + 1s)) {
+            break;
+        }
+        if (leaving_ && !leave_by) {
+            leave_by = now + 2s;
+        }
         const auto due = tick(now);
         pump();
         std::vector<pollfd> polled = {{terminal_.in(), static_cast<short>(leaving_ ? 0 : POLLIN), 0},
@@ -79,8 +87,8 @@ int Server::serve() {
         if (polled[2].revents != 0) {
             read_signals();
         }
-        if ((polled[1].revents & (POLLERR | POLLNVAL)) != 0) {
-            return 1;
+        if ((polled[1].revents & (POLLERR | POLLNVAL)) != 0 || (leaving_ && (polled[0].revents & POLLHUP) != 0)) {
+            return status_ != 0 ? status_ : 1;
         }
         if (polled[1].revents != 0) {
             write_line();

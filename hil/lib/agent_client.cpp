@@ -15,7 +15,7 @@ using namespace std::chrono_literals;
 using agent::Phase;
 
 constexpr auto kSlice = 100ms;     // between two looks at an interrupt
-constexpr auto kAfterDamage = 3ms; // quiet after a damaged frame before asking again: the rest may still be coming
+constexpr auto kAfterDamage = 2ms; // quiet after a damaged frame before asking again: the rest may still be coming
 constexpr double kSmallestPiece = 16;
 constexpr double kFirstPiece = 512;
 constexpr auto kWriteLimit = 5s;

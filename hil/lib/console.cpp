@@ -248,6 +248,9 @@ bool Console::write_to(Stream& stream) {
         const std::scoped_lock lock(mutex_);
         piece = outbox_.substr(0, std::min<std::size_t>(write_budget(SteadyClock::now()), 16384));
     }
+    if (piece.empty()) {
+        return true; // whoever wrote gave up meanwhile
+    }
     const Transfer sent = stream.write(piece);
     if (options_.bytes_per_ms != 0) {
         pace_ -= static_cast<double>(sent.count);

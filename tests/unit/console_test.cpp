@@ -230,8 +230,12 @@ TEST(Console, WritesNoFasterThanAsked) {
     options.bytes_per_ms = 10;
     Bench bench(options);
     const auto begin = SteadyClock::now();
-    EXPECT_TRUE(bench.console->write(std::string(2000, 'x'), 5s));
-    EXPECT_GE(SteadyClock::now() - begin, 190ms);
+    for (int i = 0; i < 10; ++i) { // the machine reads now and then: a socket takes few pieces as small as these
+        EXPECT_TRUE(bench.console->write(std::string(200, 'x'), 5s));
+        std::array<char, 200> buffer{};
+        EXPECT_EQ(::recv(bench.machine.get(), buffer.data(), buffer.size(), MSG_WAITALL), 200);
+    }
+    EXPECT_GE(SteadyClock::now() - begin, 180ms);
 }
 
 TEST(Console, TellsHowTheLineEnded) {
