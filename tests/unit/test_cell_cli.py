@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 from pathlib import Path
 
@@ -191,3 +192,17 @@ def test_a_broken_device_tree_is_wrong_use(tmp_path: Path) -> None:
     result = run("check", ROOT, "--dtb", blob)
     assert result.exit_code == 2
     assert "not a flattened device tree" in result.stderr
+
+
+def test_the_manual_lists_every_rule() -> None:
+    library = TARGETS.parent / "hil/lib"
+    source = "".join(path.read_text() for path in sorted(library.glob("cell_rules_*.cpp")))
+    manual = (TARGETS.parent / "docs/cell-configs.md").read_text()
+    table = manual[manual.index("| rule |") :]
+    rows = [row.split("|")[1] for row in table[: table.index("\n\n")].splitlines()]
+    listed = {rule for row in rows for rule in re.findall(r"`([a-z-]+)`", row)}
+    words = set(re.findall(r"\"([a-z]+(?:-[a-z]+)*)\"", source))
+    added = set(re.findall(r"check\.add(?:_trap)?\(\s*\w+,\s*\"([a-z-]+)\"", source))
+    assert len(added) > 50
+    assert added <= listed, "rules that the manual does not list"
+    assert listed <= words, "rules of the manual that no code has"
