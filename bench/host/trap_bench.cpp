@@ -61,8 +61,12 @@ void decode(benchmark::State& state, const std::string& text) {
     state.counters["events"] = static_cast<double>(events);
 }
 
-void decode_clean_log(benchmark::State& state) { decode(state, clean_log()); }
-void decode_dense_traps(benchmark::State& state) { decode(state, dense_traps()); }
+void decode_clean_log(benchmark::State& state) {
+    decode(state, clean_log());
+}
+void decode_dense_traps(benchmark::State& state) {
+    decode(state, dense_traps());
+}
 
 /// Runs a program over the bytes in a file; its start is part of the time, as it would be for a user.
 void run_program(benchmark::State& state, const std::string& text, std::size_t size, const std::string& command) {
@@ -79,16 +83,25 @@ void run_program(benchmark::State& state, const std::string& text, std::size_t s
 }
 
 const char* const grep = "grep -c -F -e FATAL -e 'Unhandled data' -e 'Parking CPU' -e 'Stopping CPU'";
-const char* const pexpect = "python3 -c '\n"
-                            "import sys, pexpect.fdpexpect, os\n"
-                            "p = pexpect.fdpexpect.fdspawn(os.open(sys.argv[1], os.O_RDONLY), timeout=5)\n"
-                            "while p.expect([r\"Parking CPU (\\d+) \\(Cell: \\\"([^\\\"]*)\\\"\\)\", pexpect.EOF]) == 0: pass\n'";
+const char* const pexpect =
+    "python3 -c '\n"
+    "import sys, pexpect.fdpexpect, os\n"
+    "p = pexpect.fdpexpect.fdspawn(os.open(sys.argv[1], os.O_RDONLY), timeout=5)\n"
+    "while p.expect([r\"Parking CPU (\\d+) \\(Cell: \\\"([^\\\"]*)\\\"\\)\", pexpect.EOF]) == 0: pass\n'";
 
-void grep_clean_log(benchmark::State& state) { run_program(state, clean_log(), stream_size, grep); }
-void grep_dense_traps(benchmark::State& state) { run_program(state, dense_traps(), stream_size, grep); }
+void grep_clean_log(benchmark::State& state) {
+    run_program(state, clean_log(), stream_size, grep);
+}
+void grep_dense_traps(benchmark::State& state) {
+    run_program(state, dense_traps(), stream_size, grep);
+}
 // pexpect is slower by orders of magnitude: two mebibytes of the same bytes are enough to see it.
-void pexpect_clean_log(benchmark::State& state) { run_program(state, clean_log(), 2 << 20, pexpect); }
-void pexpect_dense_traps(benchmark::State& state) { run_program(state, dense_traps(), 2 << 20, pexpect); }
+void pexpect_clean_log(benchmark::State& state) {
+    run_program(state, clean_log(), 2 << 20, pexpect);
+}
+void pexpect_dense_traps(benchmark::State& state) {
+    run_program(state, dense_traps(), 2 << 20, pexpect);
+}
 
 BENCHMARK(decode_clean_log)->Unit(benchmark::kMillisecond)->UseRealTime();
 BENCHMARK(decode_dense_traps)->Unit(benchmark::kMillisecond)->UseRealTime();

@@ -10,7 +10,7 @@
 namespace inmate {
 
 /// Characters that count; what follows is ignored.
-inline constexpr std::size_t command_line_limit = 1024;
+inline constexpr std::size_t command_line_limit = 1023;
 
 /// The whole text up to the first NUL or the limit.
 std::string_view command_line();
