@@ -18,7 +18,7 @@ struct MmioAccess {
 enum class MmioResult {
     unclaimed, ///< nobody's: prints "Unhandled data …" and parks
     done,
-    forbidden, ///< claimed and refused; the line that says why is printed
+    forbidden, ///< claimed and refused
 };
 
 } // namespace gaol

@@ -98,19 +98,14 @@ MmioResult config_access(Cell& cell, MmioAccess& access) {
         if (device.config->bdf != bdf) {
             continue;
         }
-        MmioResult result = MmioResult::forbidden;
-        if (access.size <= 4 && reg % access.size == 0) {
-            if (!access.write) {
-                access.value = config_word(device, reg & ~3u) >> (8 * (reg & 3)) & size_mask(access.size);
-                return MmioResult::done;
-            }
-            result = config_write(device, reg, access.size, static_cast<uint32_t>(access.value));
+        if (access.size > 4 || reg % access.size != 0) {
+            return MmioResult::forbidden;
         }
-        if (result == MmioResult::forbidden) {
-            ConsoleOut() << "FATAL: Invalid PCI MMCONFIG " << (access.write ? "write" : "read") << ", device "
-                         << PciName{bdf} << ", reg: 0x" << hex(reg) << ", size: " << access.size << '\n';
+        if (access.write) {
+            return config_write(device, reg, access.size, static_cast<uint32_t>(access.value));
         }
-        return result;
+        access.value = config_word(device, reg & ~3u) >> (8 * (reg & 3)) & size_mask(access.size);
+        return MmioResult::done;
     }
     access.value = ~uint64_t{0}; // no such function
     return MmioResult::done;
@@ -162,6 +157,13 @@ void vpci_reset(Cell& cell) {
     for (auto& device : cell.pci()) {
         device.reset();
     }
+}
+
+void vpci_describe(Text& out, const MmioAccess& access) {
+    const uint64_t offset = access.address - hypervisor().platform().pci_mmconfig_base;
+    out << "FATAL: Invalid PCI MMCONFIG " << (access.write ? "write" : "read") << ", device "
+        << PciName{static_cast<uint16_t>(offset >> 12)} << ", reg: 0x" << hex(offset & 0xfff)
+        << ", size: " << access.size << '\n';
 }
 
 MmioResult vpci_access(Cell& cell, MmioAccess& access) {

@@ -23,5 +23,7 @@ void vpci_reset(Cell& cell);
 
 /// ECAM and BARs of the calling cell.
 MmioResult vpci_access(Cell& cell, MmioAccess& access);
+/// The line for an access that vpci_access() has forbidden.
+void vpci_describe(Text& out, const MmioAccess& access);
 
 } // namespace gaol

@@ -25,6 +25,19 @@ void dump_registers(Text& out, const Frame& frame, uint64_t stack, uint64_t synd
     out << '\n';
 }
 
+void dump_stack(Text& out, const PerCpu& cpu, uint64_t stack) {
+    const uint64_t top = reinterpret_cast<uint64_t>(&cpu) + PER_CPU_SIZE;
+    out << "Hypervisor stack before exception ";
+    if (stack < top - PER_CPU_STACK_SIZE || stack % 8 != 0) {
+        out << "(overflown)";
+    }
+    out << '\n';
+    for (uint64_t word = stack; stack >= top - PER_CPU_STACK_SIZE && word < top && word < stack + 256; word += 8) {
+        out << ' ' << hex(*reinterpret_cast<const uint64_t*>(word & ~uint64_t{7}), 16)
+            << ((word - stack) % 32 == 24 ? "\n" : "");
+    }
+}
+
 [[noreturn]] void stop_for_ever() {
     for (;;) {
         asm volatile("msr daifset, #15; wfi");
@@ -40,11 +53,10 @@ void report_violation(Text& out, const PerCpu& cpu, const Frame& frame, const ch
     out << "Parking CPU " << cpu.id << " (Cell: \"" << cpu.cell->name() << "\")\n";
 }
 
-extern "C" [[noreturn]] void gaol_own_fault(const Frame& frame, uint64_t kind) {
+extern "C" [[noreturn]] void gaol_own_fault(const Frame& frame, uint64_t kind, uint64_t stack) {
     constexpr const char* kinds[] = {"synchronous abort", "unexpected interrupt", "unexpected fast interrupt",
                                      "system error"};
     const uint64_t syndrome = SYSREG_READ(esr_el2);
-    const auto stack = reinterpret_cast<uint64_t>(&frame) + sizeof(frame);
     const PerCpu& cpu = this_cpu();
     {
         ConsoleOut out;
@@ -53,11 +65,7 @@ extern "C" [[noreturn]] void gaol_own_fault(const Frame& frame, uint64_t kind) {
             << hex(hypervisor().memory.start.value) << '\n';
         out << "Hypervisor state before exception:\n";
         dump_registers(out, frame, stack, syndrome);
-        out << "Hypervisor stack before exception \n";
-        const uint64_t top = reinterpret_cast<uint64_t>(&cpu) + PER_CPU_SIZE;
-        for (uint64_t word = stack; word < top && word < stack + 256; word += 8) {
-            out << ' ' << hex(*reinterpret_cast<const uint64_t*>(word), 16) << ((word - stack) % 32 == 24 ? "\n" : "");
-        }
+        dump_stack(out, cpu, stack);
         out << "\nStopping CPU " << cpu.id << " (Cell: \"" << (cpu.cell != nullptr ? cpu.cell->name() : "") << "\")\n";
     }
     stop_for_ever();

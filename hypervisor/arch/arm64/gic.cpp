@@ -118,6 +118,7 @@ void take_cpu_interface(PerCpu& cpu) {
     native.pmr = READ_GIC(ICC_PMR_EL1);
     native.ctlr = READ_GIC(ICC_CTLR_EL1);
     native.bpr1 = READ_GIC(ICC_BPR1_EL1);
+    native.group0 = READ_GIC(ICC_IGRPEN0_EL1);
     native.group1 = READ_GIC(ICC_IGRPEN1_EL1);
     native.ich_hcr = READ_GIC(ICH_HCR_EL2);
     native.sgi_enable = read32(sgi_base + isenable);
@@ -133,6 +134,7 @@ void take_cpu_interface(PerCpu& cpu) {
     WRITE_GIC(ICC_PMR_EL1, 0xff);
     WRITE_GIC(ICC_BPR1_EL1, 0);
     WRITE_GIC(ICC_CTLR_EL1, native.ctlr | icc_ctlr_eoi_mode);
+    WRITE_GIC(ICC_IGRPEN0_EL1, 0); // all interrupts are group 1 below us: no FIQ
     WRITE_GIC(ICC_IGRPEN1_EL1, 1);
     isb();
 }
@@ -150,6 +152,7 @@ void give_cpu_interface(PerCpu& cpu) {
     WRITE_GIC(ICC_PMR_EL1, cpu.native.pmr);
     WRITE_GIC(ICC_BPR1_EL1, cpu.native.bpr1);
     WRITE_GIC(ICC_CTLR_EL1, cpu.native.ctlr);
+    WRITE_GIC(ICC_IGRPEN0_EL1, cpu.native.group0);
     WRITE_GIC(ICC_IGRPEN1_EL1, cpu.native.group1);
     isb();
 }

@@ -17,16 +17,15 @@ namespace gaol {
 struct NativeState {
     uint64_t sp, sctlr, tcr, mair, ttbr0, vbar, hcr, vtcr, vttbr, cptr, hstr, mdcr, cnthctl, cntvoff, tpidr, icc_sre,
         ich_hcr;
-    uint64_t pmr, ctlr, bpr1, group1; ///< CPU interface
+    uint64_t pmr, ctlr, bpr1, group0, group1; ///< CPU interface
     uint32_t sgi_enable;
     uint8_t sgi_priority[16];
 };
 
 /// Virtual interrupts of a CPU beside what is in its list registers.
 struct VirtualInterrupts {
-    std::atomic<uint32_t> posted_sgis{0}; ///< from other CPUs
-    uint32_t pending_sgis = 0;
-    uint32_t sgi_enable = 0;
+    std::atomic<uint32_t> pending_sgis{0}; ///< other CPUs of the cell set bits here
+    std::atomic<uint32_t> sgi_enable{0};
     uint8_t sgi_priority[16] = {};
     InterruptSet waiting; ///< hardware interrupts that found no list register
     uint32_t waiting_count = 0;
@@ -37,7 +36,7 @@ struct PerCpu : Cpu {
     VirtualInterrupts interrupts;
     NativeState native = {};
 };
-static_assert(sizeof(PerCpu) <= PER_CPU_DATA_SIZE);
+static_assert(sizeof(PerCpu) <= PER_CPU_DATA_SIZE - 2048); // behind it: the stack of gaol_own_fault
 
 inline PerCpu& this_cpu() {
     return *reinterpret_cast<PerCpu*>(SYSREG_READ(tpidr_el2));

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "hypervisor/arch/arm64/psci.hpp"
 
+#include "hypervisor/arch/arm64/virtual_interrupts.hpp"
 #include "hypervisor/core/arch.hpp"
 #include "hypervisor/core/hypervisor.hpp"
 
@@ -117,6 +118,7 @@ int64_t psci(PerCpu& cpu, uint32_t function, const Frame& frame) {
     case cpu_suspend_64:
         return 0; // a standby state that ends at once
     case cpu_off:
+        release_shared(cpu);
         cpu.turn_off = true;
         return 0;
     case cpu_on_32:

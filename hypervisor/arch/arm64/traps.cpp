@@ -110,6 +110,8 @@ void data_abort(PerCpu& cpu, Frame& frame, Syndrome syndrome) {
     if (result == MmioResult::unclaimed) {
         out << "Unhandled data " << (access.write ? "write" : "read") << " at 0x" << hex(access.address) << '('
             << access.size << ")\n";
+    } else {
+        vpci_describe(out, access);
     }
     report_violation(out, cpu, frame, result == MmioResult::unclaimed ? "unhandled trap" : "forbidden access",
                      syndrome.value);

@@ -33,12 +33,13 @@
     b leave_to_cell
 .endm
 
-// The hypervisor's own faults: never return.
+// The hypervisor's own faults: never return. The stack may be what broke, so the frame goes to the end of the per-CPU
+// data page; SP_EL0 (the cell's, lost now) holds x0 meanwhile.
 .macro from_self kind
     .balign 128
-    enter
-    mov x1, #\kind
-    b gaol_own_fault
+    msr sp_el0, x0
+    mov x0, #\kind
+    b own_fault
 .endm
 
     .section .vectors, "ax"
@@ -62,6 +63,20 @@ gaol_vectors:
     from_cell gaol_interrupt
     from_cell gaol_serror
     .balign 128
+own_fault:
+    msr tpidr_el0, x1
+    msr tpidrro_el0, x0                 // kind
+    mrs x0, tpidr_el2
+    add x0, x0, #PER_CPU_DATA_SIZE
+    mov x1, sp
+    mov sp, x0
+    msr tpidr_el1, x1                   // where the stack was
+    mrs x0, sp_el0
+    mrs x1, tpidr_el0
+    enter
+    mrs x1, tpidrro_el0
+    mrs x2, tpidr_el1
+    b gaol_own_fault
 leave_to_cell:
     ldp x30, x28, [sp, #16 * 15]
     ldr x29, [sp, #16 * 16]

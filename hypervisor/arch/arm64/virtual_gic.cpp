@@ -3,6 +3,7 @@
 
 #include "hypervisor/arch/arm64/gic.hpp"
 #include "hypervisor/arch/arm64/virtual_interrupts.hpp"
+#include "hypervisor/core/arch.hpp"
 #include "hypervisor/core/hypervisor.hpp"
 
 namespace gaol {
@@ -121,6 +122,15 @@ MmioResult distributor_access(const PerCpu& cpu, MmioAccess& access) {
     return MmioResult::done;
 }
 
+/// What `target` may deliver has changed.
+void look_again(PerCpu& target) {
+    if (&target == &this_cpu()) {
+        refill(target);
+    } else {
+        arch::kick(target);
+    }
+}
+
 /// SGIs have no hardware behind them: their state is the hypervisor's.
 uint32_t sgi_bits(PerCpu& target, uint32_t offset, const MmioAccess& access) {
     VirtualInterrupts& virt = target.interrupts;
@@ -129,10 +139,12 @@ uint32_t sgi_bits(PerCpu& target, uint32_t offset, const MmioAccess& access) {
     case gic::isenable:
     case gic::icenable:
         if (access.write) {
-            virt.sgi_enable = offset == gic::isenable ? virt.sgi_enable | bits : virt.sgi_enable & ~bits;
-            if (&target == &this_cpu()) {
-                refill(target);
+            if (offset == gic::isenable) {
+                virt.sgi_enable.fetch_or(bits);
+            } else {
+                virt.sgi_enable.fetch_and(~bits);
             }
+            look_again(target);
         }
         return virt.sgi_enable;
     case gic::ispend:
@@ -144,7 +156,7 @@ uint32_t sgi_bits(PerCpu& target, uint32_t offset, const MmioAccess& access) {
         return virt.pending_sgis;
     case gic::icpend:
         if (access.write) {
-            virt.pending_sgis &= ~bits;
+            virt.pending_sgis.fetch_and(~bits);
         }
         return virt.pending_sgis;
     default:

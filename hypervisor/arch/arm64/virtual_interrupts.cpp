@@ -127,11 +127,24 @@ void give_back(const PerCpu& cpu, uint32_t interrupt) {
     gic::write32(gic::bit_register(cpu, interrupt, gic::icactive), bit);
 }
 
+/// Call `action(interrupt, not yet seen by the cell)` for each hardware interrupt that this CPU holds active.
+template <typename Action> void for_each_acknowledged(const PerCpu& cpu, Action action) {
+    for (uint32_t index = 0; index < list_registers(); ++index) {
+        const uint64_t entry = read_list(index);
+        if ((entry & in_use) != 0 && (entry & linked_to_hardware) != 0) {
+            action(static_cast<uint32_t>(entry), (entry & state_active) == 0);
+        }
+    }
+    const InterruptSet& waiting = cpu.interrupts.waiting;
+    for (size_t bit = waiting.next(); bit < max_interrupts; bit = waiting.next(bit + 1)) {
+        action(static_cast<uint32_t>(bit), true);
+    }
+}
+
 } // namespace
 
 void virtual_interrupts_from_native(PerCpu& cpu) {
     clear_lists();
-    cpu.interrupts.posted_sgis = 0;
     cpu.interrupts.waiting = {};
     cpu.interrupts.waiting_count = 0;
     cpu.interrupts.sgi_enable = cpu.native.sgi_enable & 0xffff;
@@ -150,23 +163,18 @@ void virtual_interrupts_from_native(PerCpu& cpu) {
 }
 
 void virtual_interrupts_to_native(PerCpu& cpu) {
-    uint32_t sgis = cpu.interrupts.pending_sgis | cpu.interrupts.posted_sgis.exchange(0);
+    uint32_t sgis = cpu.interrupts.pending_sgis.exchange(0);
     for (uint32_t index = 0; index < list_registers(); ++index) {
         const uint64_t entry = read_list(index);
-        if ((entry & state_pending) == 0) {
-            continue;
+        if ((entry & state_pending) != 0 && (entry & linked_to_hardware) == 0) {
+            sgis |= 1u << (entry & 0xf);
         }
-        const auto interrupt = static_cast<uint32_t>(entry);
-        if ((entry & linked_to_hardware) != 0) {
+    }
+    for_each_acknowledged(cpu, [&cpu](uint32_t interrupt, bool pending) {
+        if (pending) {
             give_back(cpu, interrupt);
-        } else {
-            sgis |= 1u << interrupt;
         }
-    }
-    const InterruptSet& waiting = cpu.interrupts.waiting;
-    for (size_t bit = waiting.next(); bit < max_interrupts; bit = waiting.next(bit + 1)) {
-        give_back(cpu, static_cast<uint32_t>(bit));
-    }
+    });
     clear_lists();
     const uint64_t vmcr = READ_GIC(ICH_VMCR_EL2);
     cpu.native.pmr = vmcr >> 24;
@@ -181,15 +189,22 @@ void virtual_interrupts_to_native(PerCpu& cpu) {
     gic::write32(cpu.redistributor + gic::sgi_frame + gic::ispend, sgis);
 }
 
-void virtual_interrupts_reset(PerCpu& cpu) {
+void release_shared(PerCpu& cpu) {
+    for_each_acknowledged(cpu, [&cpu](uint32_t interrupt, bool pending) {
+        if (interrupt >= first_spi && pending) {
+            give_back(cpu, interrupt);
+        }
+    });
     clear_lists();
-    // Acknowledged interrupts that nobody will deactivate now
-    const InterruptSet& waiting = cpu.interrupts.waiting;
-    for (size_t bit = waiting.next(); bit < max_interrupts; bit = waiting.next(bit + 1)) {
-        const auto interrupt = static_cast<uint32_t>(bit);
+    cpu.interrupts.waiting = {};
+    cpu.interrupts.waiting_count = 0;
+}
+
+void virtual_interrupts_reset(PerCpu& cpu) {
+    for_each_acknowledged(cpu, [&cpu](uint32_t interrupt, bool) {
         gic::write32(gic::bit_register(cpu, interrupt, gic::icactive), 1u << (interrupt % 32));
-    }
-    cpu.interrupts.posted_sgis = 0;
+    });
+    clear_lists();
     cpu.interrupts.pending_sgis = 0;
     cpu.interrupts.sgi_enable = 0;
     cpu.interrupts.waiting = {};
@@ -221,15 +236,16 @@ void inject_sgis(PerCpu& cpu, uint32_t sgis) {
 
 void refill(PerCpu& cpu) {
     VirtualInterrupts& virt = cpu.interrupts;
-    virt.pending_sgis |= virt.posted_sgis.exchange(0, std::memory_order_acquire);
-    uint32_t ready = virt.pending_sgis & virt.sgi_enable;
+    uint32_t ready = virt.pending_sgis.load(std::memory_order_acquire) & virt.sgi_enable;
     bool full = false;
     while (ready != 0 && !full) {
         const auto sgi = static_cast<uint32_t>(__builtin_ctz(ready));
         ready &= ready - 1;
+        // Taken before it is placed: one that is posted meanwhile stays pending.
+        virt.pending_sgis.fetch_and(~(1u << sgi), std::memory_order_acq_rel);
         full = !place_sgi(cpu, sgi);
-        if (!full) {
-            virt.pending_sgis &= ~(1u << sgi);
+        if (full) {
+            virt.pending_sgis.fetch_or(1u << sgi, std::memory_order_acq_rel);
         }
     }
     while (virt.waiting_count != 0 && !full) {
@@ -244,7 +260,7 @@ void refill(PerCpu& cpu) {
 }
 
 void post_sgi(PerCpu& target, uint32_t sgi) {
-    target.interrupts.posted_sgis.fetch_or(1u << sgi, std::memory_order_release);
+    target.interrupts.pending_sgis.fetch_or(1u << sgi, std::memory_order_release);
     if (&target == &this_cpu()) {
         refill(target);
     } else {

@@ -14,11 +14,14 @@ void virtual_interrupts_to_native(PerCpu& cpu);
 /// Nothing pending, everything disabled, as after reset.
 void virtual_interrupts_reset(PerCpu& cpu);
 
+/// The CPU is about to stop: shared interrupts that its cell has not seen yet become pending again for other CPUs.
+void release_shared(PerCpu& cpu);
+
 /// A hardware interrupt that this CPU has acknowledged and that stays active until the cell deactivates it.
 void inject_hardware(PerCpu& cpu, uint32_t interrupt, uint8_t priority);
 /// Make SGIs (a bit each) pending on this CPU.
 void inject_sgis(PerCpu& cpu, uint32_t sgis);
-/// Take what other CPUs posted; fill free list registers from what waits. Cheap when there is nothing.
+/// Fill free list registers from what waits. Cheap when there is nothing.
 void refill(PerCpu& cpu);
 
 /// Make an SGI pending on any CPU of the cell.
