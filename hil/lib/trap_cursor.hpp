@@ -86,6 +86,20 @@ class TrapCursor {
     bool hex_fixed(unsigned count, std::uint64_t& value) {
         const char* const start = at_;
         skip_space();
+        if (static_cast<std::size_t>(end_ - at_) > count) { // the usual case: all adjacent
+            std::uint64_t adjacent = 0;
+            unsigned wrong = 0;
+            for (unsigned i = 0; i < count; ++i) {
+                const unsigned digit = hex_values[static_cast<unsigned char>(at_[i])];
+                wrong |= digit;
+                adjacent = adjacent << 4 | (digit & 15);
+            }
+            if (wrong < 16 && hex_values[static_cast<unsigned char>(at_[count])] > 15) {
+                value = adjacent;
+                at_ += count;
+                return true;
+            }
+        }
         value = 0;
         unsigned blanks = 0;
         for (unsigned read = 0; read < count;) {

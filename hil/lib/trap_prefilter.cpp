@@ -124,17 +124,24 @@ std::uint64_t count_newlines(const char* begin, const char* end) {
 }
 
 bool looks_like_trap(std::string_view line) {
-    if (find_trap_anchor(line.data(), line.data() + line.size()) != line.data() + line.size()) {
-        return true;
-    }
-    std::size_t run = 0;
-    for (char c : line) {
-        run = is_hex(c) ? run + 1 : 0;
-        if (run == 8) {
+    // A run of eight has a member at every eighth place: look there, and only then around.
+    for (std::size_t at = 7; at < line.size(); at += 8) {
+        if (hex_values[static_cast<unsigned char>(line[at])] > 15) {
+            continue;
+        }
+        std::size_t first = at;
+        while (first > 0 && hex_values[static_cast<unsigned char>(line[first - 1])] < 16) {
+            --first;
+        }
+        std::size_t last = at;
+        while (last + 1 < line.size() && last - first < 8 && hex_values[static_cast<unsigned char>(line[last + 1])] < 16) {
+            ++last;
+        }
+        if (last - first + 1 >= 8) {
             return true;
         }
     }
-    return false;
+    return find_trap_anchor(line.data(), line.data() + line.size()) != line.data() + line.size();
 }
 
 } // namespace hil

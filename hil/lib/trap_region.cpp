@@ -44,8 +44,7 @@ TrapEvent publish(TrapDraft& draft, const TrapText& text) {
 
 TrapRegionResult decode_trap_region(std::string_view raw, std::uint64_t first_line, bool recover) {
     const TrapText text(raw, first_line);
-    std::vector<TrapFact> facts;
-    facts.reserve(64);
+    thread_local std::vector<TrapFact> facts; // its capacity is kept from region to region
     scan_traps(text.view(), facts);
     std::vector<TrapDraft> drafts = assemble_traps(text.view(), facts);
     TrapRegionResult result;

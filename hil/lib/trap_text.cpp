@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cstring>
 #include <utility>
 
 namespace hil {
@@ -12,22 +13,36 @@ namespace {
 
 constexpr char escape = '\x1b';
 
+using Vector = unsigned char __attribute__((vector_size(16)));
+using Halves = std::uint64_t __attribute__((vector_size(16)));
+
+Vector load(const char* p) {
+    Vector v;
+    std::memcpy(&v, p, sizeof v);
+    return v;
+}
+
+/// Places in `a` (whose next bytes are `b`) that a clean log does not have: controls, bytes beyond ASCII, entities, codes of
+/// quoted-printable, a doubled first letter of FATAL, Parking, Cell or Unhandled.
+Vector suspicious(Vector a, Vector b) {
+    const auto control = (a < 0x20) & (a != '\n') & (a != '\r') & (a != '\t');
+    const auto code = (a == '=') & ((b == '\n') | (b == '\r') | (b == '3') | (b == '2') | (b == 'C') | (b == 'E'));
+    const auto doubled = (a == b) & ((a == 'F') | (a == 'P') | (a == 'C') | (a == 'U'));
+    return reinterpret_cast<Vector>(control | (a >= 0x7f) | (a == '&') | code | doubled);
+}
+
 bool needs_cleaning(std::string_view raw) {
-    for (std::size_t i = 0; i < raw.size(); ++i) {
-        const auto c = static_cast<unsigned char>(raw[i]);
-        if (c == '&' || c == '=' || c >= 0x7f || (c < 0x20 && c != '\n' && c != '\r' && c != '\t')) {
-            if (c != '=' || (i + 2 < raw.size() && (raw[i + 1] == '3' || raw[i + 1] == '2' || raw[i + 1] == '\n' || raw[i + 1] == '\r' ||
-                                                    raw[i + 1] == 'C' || raw[i + 1] == 'E'))) {
-                return true;
-            }
-        }
-        // The doubled letters of FATAL and Parking, and the doubled digits that follow a doubled "0x".
-        if ((c == 'F' || c == 'P' || c == '0') && raw.substr(i, 4).size() == 4 && raw[i + 1] == raw[i] &&
-            raw[i + 2] == raw[i + 3] && (raw[i + 2] == 'A' || raw[i + 2] == 'a' || raw[i + 2] == 'x')) {
-            return true;
-        }
+    Vector found{};
+    std::size_t i = 0;
+    for (; i + 17 <= raw.size(); i += 16) {
+        found |= suspicious(load(raw.data() + i), load(raw.data() + i + 1));
     }
-    return false;
+    std::array<char, 17> tail{};
+    tail.fill(' ');
+    std::copy(raw.begin() + static_cast<std::ptrdiff_t>(i), raw.end(), tail.begin());
+    found |= suspicious(load(tail.data()), load(tail.data() + 1));
+    const Halves halves = reinterpret_cast<Halves>(found);
+    return (halves[0] | halves[1]) != 0;
 }
 
 /// The length of the terminal's escape sequence at the start of `text` (ECMA-48: CSI, OSC, two-character).

@@ -2,6 +2,7 @@
 // Text as the trap grammar wants it: what terminals, mailers and web pages did to a console log is undone.
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <string>
@@ -17,6 +18,16 @@ constexpr bool is_space(char c) { return c == ' ' || c == '\t' || c == '\r' || c
 constexpr unsigned hex_digit(char c) {
     return static_cast<unsigned>(is_digit(c) ? c - '0' : (c | 0x20) - 'a' + 10);
 }
+
+/// The value of each hexadecimal digit, 0xff for any other byte.
+inline constexpr auto hex_values = [] {
+    std::array<std::uint8_t, 256> values{};
+    for (std::size_t i = 0; i < values.size(); ++i) {
+        const char c = static_cast<char>(i);
+        values[i] = is_hex(c) ? static_cast<std::uint8_t>(hex_digit(c)) : std::uint8_t{0xff};
+    }
+    return values;
+}();
 
 /// Cleaned text, and how its offsets map to the lines of the input.
 class TrapText {
