@@ -5,7 +5,6 @@
 
 #include <cerrno>
 #include <cstring>
-#include <fstream>
 #include <sched.h>
 #include <sys/mman.h>
 
@@ -80,11 +79,10 @@ void RealTime::unthrottle() {
 
 /// Lines of /proc/interrupts: ` 18:  3  0  GICv3 128 Edge  uio_ivshmem`.
 void RealTime::move_interrupt(int cpu, const std::string& name) {
-    std::ifstream table("/proc/interrupts");
     bool found = false;
-    for (std::string line; !name.empty() && std::getline(table, line);) {
+    for (const std::string& line : read_lines("/proc/interrupts")) {
         const std::size_t colon = line.find(':');
-        if (colon == std::string::npos || line.find(name, colon) == std::string::npos) {
+        if (name.empty() || colon == std::string::npos || line.find(name, colon) == std::string::npos) {
             continue;
         }
         found = true;

@@ -1,18 +1,38 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "bench/linux/sysfs.hpp"
 
+#include <cstdio>
 #include <cstdlib>
-#include <fstream>
+#include <memory>
 
 namespace hil::bench {
+namespace {
+
+struct Close {
+    void operator()(std::FILE* file) const { std::fclose(file); }
+};
+using File = std::unique_ptr<std::FILE, Close>;
+
+} // namespace
+
+std::vector<std::string> read_lines(const std::filesystem::path& path) {
+    std::vector<std::string> lines;
+    const File file(std::fopen(path.c_str(), "re"));
+    if (!file) {
+        return lines;
+    }
+    char* line = nullptr;
+    std::size_t room = 0;
+    for (ssize_t size = 0; (size = getline(&line, &room, file.get())) >= 0;) {
+        lines.emplace_back(line, static_cast<std::size_t>(size > 0 && line[size - 1] == '\n' ? size - 1 : size));
+    }
+    std::free(line);
+    return lines;
+}
 
 std::optional<std::string> read_line(const std::filesystem::path& path) {
-    std::ifstream file(path);
-    std::string line;
-    if (!std::getline(file, line)) {
-        return std::nullopt;
-    }
-    return line;
+    std::vector<std::string> lines = read_lines(path);
+    return lines.empty() ? std::nullopt : std::optional(std::move(lines.front()));
 }
 
 std::optional<std::uint64_t> read_number(const std::filesystem::path& path) {
@@ -26,9 +46,8 @@ std::optional<std::uint64_t> read_number(const std::filesystem::path& path) {
 }
 
 bool write_text(const std::filesystem::path& path, const std::string& text) {
-    std::ofstream file(path);
-    file << text << std::flush;
-    return file.good();
+    const File file(std::fopen(path.c_str(), "we"));
+    return file && std::fwrite(text.data(), 1, text.size(), file.get()) == text.size() && std::fflush(file.get()) == 0;
 }
 
 } // namespace hil::bench

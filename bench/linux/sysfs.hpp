@@ -6,8 +6,12 @@
 #include <filesystem>
 #include <optional>
 #include <string>
+#include <vector>
 
 namespace hil::bench {
+
+/// All lines without their ends; empty when the file cannot be read.
+std::vector<std::string> read_lines(const std::filesystem::path& path);
 
 /// The first line without its line end.
 std::optional<std::string> read_line(const std::filesystem::path& path);
