@@ -15,11 +15,12 @@ import _hil
 
 @dataclass(frozen=True)
 class PredictedTrap:
-    """The trap that a finding predicts: its address is one of first..last."""
+    """The trap that a finding predicts: its address is one of first..last, most likely `likely`."""
 
     access: str  # read, write, instruction
     first: int
     last: int
+    likely: int
     size: int  # bytes of the access
     cell: str  # whose CPU parks
     cpu: int | None  # None: any of the cell's

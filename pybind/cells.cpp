@@ -65,6 +65,7 @@ py::dict finding_dict(const hil::Finding& finding) {
         trap["access"] = std::string(trap_kind(finding.trap->kind));
         trap["first"] = finding.trap->addresses.start;
         trap["last"] = finding.trap->addresses.end - 1;
+        trap["likely"] = finding.trap->likely.value_or(finding.trap->addresses.start);
         trap["size"] = finding.trap->size;
         trap["cell"] = finding.trap->cell;
         trap["cpu"] = finding.trap->cpu;
@@ -112,5 +113,5 @@ void bind_cells(py::module_& module) {
         "Findings about a system config and cells that exist together, all by path (YAML or binary). `devices`: "
         "path of a devices.yaml, else the one the system's YAML names; `device_tree`: its bytes; `image`: size in "
         "bytes and load address. A list of dicts: severity, rule, file, region, message, console, fix, text, trap "
-        "(None or access, first, last, size, cell, cpu).");
+        "(None or access, first, last, likely, size, cell, cpu).");
 }

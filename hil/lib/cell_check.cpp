@@ -9,18 +9,19 @@ namespace hil {
 namespace {
 
 std::string trap_text(const PredictedTrap& trap, bool arm) {
-    const std::string address = hex_text(trap.addresses.start);
+    const uint64_t likely = trap.likely.value_or(trap.addresses.start);
+    const std::string address = hex_text(likely);
     const std::string cpu = trap.cpu ? std::to_string(*trap.cpu) : "<n>";
     const std::string park = "Parking CPU " + cpu + " (Cell: \"" + trap.cell + "\")";
     if (trap.kind == PredictedTrap::Kind::instruction) {
         return arm ? "FATAL: instruction abort at " + address + " / FATAL: forbidden access (exception class 0x20) … " +
                          park
-                   : "FATAL: Invalid MMIO/RAM read, addr: " + hex_text(trap.addresses.start, 18) + " … " + park;
+                   : "FATAL: Invalid MMIO/RAM read, addr: " + hex_text(likely, 16) + " … " + park;
     }
     const std::string access = trap.kind == PredictedTrap::Kind::data_read ? "read" : "write";
     return arm ? "Unhandled data " + access + " at " + address + "(" + std::to_string(trap.size) +
                      ") / FATAL: unhandled trap (exception class 0x24) … " + park
-               : "FATAL: Invalid MMIO/RAM " + access + ", addr: " + hex_text(trap.addresses.start, 16) +
+               : "FATAL: Invalid MMIO/RAM " + access + ", addr: " + hex_text(likely, 16) +
                      " size: " + std::to_string(trap.size) + " … " + park;
 }
 

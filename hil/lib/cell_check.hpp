@@ -33,6 +33,8 @@ struct PredictedTrap {
     unsigned size = 4;           ///< bytes of the access
     std::string cell;            ///< the cell whose CPU parks
     std::optional<uint32_t> cpu; ///< nothing: any of the cell's
+    /// The address that is touched first by most software; nothing: the first of `addresses`.
+    std::optional<uint64_t> likely = std::nullopt;
 };
 
 struct Finding {

@@ -46,11 +46,12 @@ std::string known_as(const CellCheck& check, uint64_t address) {
     return hex_text(address) + (device.empty() ? "" : " of " + device);
 }
 
-/// Is a register of the console mapped, with the right place and the rights?
+/// Is a register of the console mapped, with the right place and the rights? `block` is what a trap may hit as well:
+/// which register software touches first is its own choice.
 void check_register(CellCheck& check, const CheckedCell& cell, const std::string& rule, const std::string& place,
-                    const std::string& what, uint64_t address, const jh_console& console) {
+                    const std::string& what, uint64_t address, const AddressRange& block, const jh_console& console) {
     const AddressRange touched = AddressRange::of(address, word);
-    PredictedTrap trap{Kind::data_read, touched, word, cell.name(), only_cpu(cell)};
+    PredictedTrap trap{Kind::data_read, block, word, cell.name(), only_cpu(cell), address};
     const std::string flags = cell.is_root() ? "read write io io-32" : "read write io io-32 root-shared";
     if (!cell.unmapped(touched, read_write).empty()) {
         const auto region = cell.region_at(address);
@@ -107,11 +108,13 @@ void check_one_console(CellCheck& check, const CheckedCell& cell, const jh_conso
         return;
     }
     check_register(check, cell, cell.is_root() ? "debug-console-unmapped" : "console-unmapped", place,
-                   "the console's status register", console.address + first_register(console), console);
+                   "the console's status register", console.address + first_register(console),
+                   AddressRange::of(console.address, std::max<uint64_t>(console.size, first_register(console) + word)),
+                   console);
     if (console.clock_reg != 0) {
         // The gate's bit is changed in a word at the very address given.
         check_register(check, cell, "console-clock-unmapped", place, "the console's clock register", console.clock_reg,
-                       console);
+                       AddressRange::of(console.clock_reg, word), console);
         if (console.clock_reg % word != 0) {
             check.add(warning, "console-clock-misaligned", cell, place,
                       "clock register " + hex_text(console.clock_reg) + " is not a multiple of 4",

@@ -128,7 +128,8 @@ def test_check_as_json(tmp_path: Path) -> None:
     assert finding["severity"] == "error"
     assert finding["file"] == str(blind)
     assert finding["trap"]["access"] == "read"
-    assert finding["trap"]["first"] == 0x9000018
+    assert finding["trap"]["likely"] == 0x9000018
+    assert (finding["trap"]["first"], finding["trap"]["last"]) == (0x9000000, 0x9000FFF)
     assert finding["trap"]["cell"] == "ivshmem-latency"
     assert finding["trap"]["cpu"] == 1
 
