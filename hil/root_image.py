@@ -224,6 +224,7 @@ def root_image(spec: ImageSpec, inputs: ImageInputs, out: Path | None = None, re
         manifest: dict[str, object] = {
             "kernel_release": packages.kernel_release,
             "packages": packages.versions,
+            "suites": list(packages.suites),
             "kernel_image": str(packages.kernel),
             "initramfs": str(initramfs),
             "initramfs_sha256": _sha256(content),

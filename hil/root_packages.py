@@ -28,7 +28,7 @@ import yaml
 from hil import places
 from hil.errors import InfrastructureError
 
-LAYOUT = 1
+LAYOUT = 2
 """Version of the cached directory's layout: part of its key."""
 
 GNU_TYPES = {"arm64": "aarch64-linux-gnu", "armhf": "arm-linux-gnueabihf"}
@@ -85,6 +85,8 @@ class RootPackages:
     directory: Path
     versions: dict[str, str]
     kernel_release: str
+    suites: tuple[str, ...] = ()
+    """Where they come from. Without the security suite (its index failed) the kernel is an older one."""
 
     @property
     def kernel(self) -> Path:
@@ -143,19 +145,20 @@ def root_packages(spec: ImageSpec, refresh: bool = False) -> RootPackages:
     except OSError as error:
         raise ImageError(f"{final}: {error.strerror or error} (HIL_CACHE names another place)") from error
     facts = json.loads((final / "packages.json").read_text())
-    return RootPackages(final, dict(facts["versions"]), str(facts["kernel_release"]))
+    return RootPackages(final, dict(facts["versions"]), str(facts["kernel_release"]), tuple(facts["suites"]))
 
 
 def _make_entry(spec: ImageSpec, base: Path, final: Path) -> None:
     work = Path(tempfile.mkdtemp(prefix=".new-", dir=base))
     try:
         tree = work / "tree"
-        versions = _Apt(spec, work / "apt").unpack(tree)
+        apt = _Apt(spec, work / "apt")
+        versions = apt.unpack(tree)
         entry = work / "entry"
         entry.mkdir()
         release = _pick(spec, tree, entry)
         _make_kernel_build(spec, tree, entry / "kernel-build", release)
-        facts = {"versions": versions, "kernel_release": release}
+        facts = {"versions": versions, "kernel_release": release, "suites": apt.suites}
         (entry / "packages.json").write_text(json.dumps(facts, indent=1) + "\n")
         if final.exists():
             final.rename(work / "old")
@@ -190,6 +193,8 @@ class _Apt:
     def __init__(self, spec: ImageSpec, directory: Path) -> None:
         self.spec = spec
         self.directory = directory
+        self.suites: list[str] = []
+        """The suites whose lists could be fetched."""
         for name in ("state/lists/partial", "cache/archives/partial", "etc/preferences.d", "debs"):
             (directory / name).mkdir(parents=True)
         (directory / "state/status").touch()
@@ -228,6 +233,7 @@ Acquire::Retries "3";
             (self.directory / "etc/sources.list").write_text("\n".join(lines) + "\n")
             try:
                 self.run("apt-get", "update", "-q", "-o", "APT::Update::Error-Mode=any")
+                self.suites = [line.split()[3] for line in lines]
                 return
             except ImageError as error:
                 failure = error
