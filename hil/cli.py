@@ -27,7 +27,7 @@ COMMANDS = {
     "test": "hil.commands.test",
     "explain": "hil.explain_cli",
     "cell": "hil.cell_cli",
-    "reproduce": "hil.reproduce_cli",
+    "reproduce": "hil.commands.reproduce",
 }
 """Command name to the module that holds it (in an object called `command`, or like it), imported when it is used."""
 

@@ -16,7 +16,7 @@ CELL_RAM = 0x70000000
 
 def poke(command_line: str) -> CellUse:
     """The inmate that breaks a rule, in the cell of `hello`."""
-    return CellUse("hello.cell", "hello", "poke.bin", command_line)
+    return CellUse("hello.cell", "hello", "fault.bin", command_line)
 
 
 @pytest.mark.parametrize(
@@ -25,7 +25,7 @@ def poke(command_line: str) -> CellUse:
     ids=["device-not-granted", "hypervisor-memory", "root-memory"],
 )
 def test_a_violation_is_trapped_and_only_its_cell_fails(bed: Bed, kind: str, address: int, access: str) -> None:
-    cell = poke(f"kind={kind} address={address:#x} after_ms=50")
+    cell = poke(f"act={kind} addr={address:#x} after_ms=50")
     bed.watch.traps.clear()
     bed.watch.traps_end_waits = True
     with pytest.raises(Trapped) as trapped:
