@@ -1,0 +1,191 @@
+// SPDX-License-Identifier: Apache-2.0
+// gaol: page pool, translation tables, and who may reach which memory.
+#include "hypervisor/arch/arm64/page_table.hpp"
+#include "hypervisor/core/management.hpp"
+#include "hypervisor/core/memory_map.hpp"
+#include "hypervisor/host/fake_machine.hpp"
+
+#include <gtest/gtest.h>
+
+#include <random>
+
+namespace gaol::test {
+namespace {
+
+constexpr uint64_t nowhere = ~uint64_t{0};
+
+TEST(GaolPagePool, AlignsZeroesAndCounts) {
+    FakeMachine machine;
+    PagePool& pool = hypervisor().pool;
+    const size_t before = pool.used();
+    auto* one = static_cast<uint8_t*>(pool.allocate());
+    one[0] = 0xff;
+    void* pair = pool.allocate(2, 2);
+    EXPECT_EQ(reinterpret_cast<uintptr_t>(arch::pool_address(pair).value) % (2 * page_size), 0u);
+    EXPECT_EQ(pool.used(), before + 3);
+    pool.release(one);
+    EXPECT_EQ(static_cast<uint8_t*>(pool.allocate())[0], 0);
+    EXPECT_EQ(pool.allocate(pool.size()), nullptr);
+}
+
+TEST(GaolPagePool, ReleasingTwiceCountsOnce) {
+    FakeMachine machine;
+    PagePool& pool = hypervisor().pool;
+    void* page = pool.allocate();
+    const size_t used = pool.used();
+    pool.release(page);
+    pool.release(page);
+    EXPECT_EQ(pool.used(), used - 1);
+}
+
+class GaolPageTable : public testing::Test {
+  protected:
+    static constexpr TableGeometry geometry{1, 40};
+    FakeMachine machine;
+    PagePool& pool = hypervisor().pool;
+    void* root = PageTable::allocate_root(geometry, pool);
+    size_t empty = pool.used();
+    PageTable table{geometry, pool, root, nullptr, nullptr};
+};
+
+TEST_F(GaolPageTable, BlocksWhereTheyFit) {
+    ASSERT_EQ(table.map(0x40000000, 0x40000000, 0x40000000, 0), 0);
+    EXPECT_EQ(pool.used(), empty); // one entry of the first table
+    ASSERT_EQ(table.map(0x200000, 0x70000000, 0x200000, 0), 0);
+    EXPECT_EQ(pool.used(), empty + 1);
+    EXPECT_EQ(table.find(0x212345).target, 0x70012345u);
+    EXPECT_FALSE(table.find(0x1fffff).valid);
+}
+
+TEST_F(GaolPageTable, SplitsAndMergesBack) {
+    ASSERT_EQ(table.map(0x40000000, 0x40000000, 0x40000000, 0), 0);
+    ASSERT_EQ(table.unmap(0x40001000, 0x1000), 0);
+    EXPECT_EQ(pool.used(), empty + 2);
+    EXPECT_TRUE(table.find(0x40000fff).valid);
+    EXPECT_FALSE(table.find(0x40001000).valid);
+    EXPECT_TRUE(table.find(0x40002000).valid);
+    ASSERT_EQ(table.map(0x40001000, 0x40001000, 0x1000, 0), 0);
+    EXPECT_EQ(pool.used(), empty);
+}
+
+TEST_F(GaolPageTable, PagesOnlyStaysInPages) {
+    ASSERT_EQ(table.map(0, 0, 0x200000, PageTable::attribute_pages_only), 0);
+    EXPECT_EQ(pool.used(), empty + 2);
+    ASSERT_EQ(table.unmap(0, 0x200000), 0);
+    EXPECT_EQ(pool.used(), empty);
+}
+
+TEST_F(GaolPageTable, OutOfMemoryIsSaidAndUndone) {
+    while (pool.allocate() != nullptr) {
+    }
+    EXPECT_EQ(table.map(0x1000, 0x1000, 0x1000, 0), -JH_ENOMEM);
+    EXPECT_FALSE(table.find(0x1000).valid);
+}
+
+// A model (page -> target) against the tables, over random maps and unmaps of a small space.
+TEST_F(GaolPageTable, AgreesWithAModel) {
+    constexpr uint64_t pages = 2048;
+    std::mt19937 random(7);
+    std::vector<uint64_t> model(pages, nowhere);
+    for (int step = 0; step < 2000; ++step) {
+        const uint64_t first = random() % pages;
+        const uint64_t count =
+            1 + random() % (random() % 4 == 0 ? pages - first : std::min<uint64_t>(8, pages - first));
+        const bool map = random() % 2 == 0;
+        const uint64_t shift = random() % 3 == 0 ? 0x200000 : 0;
+        ASSERT_EQ(map ? table.map(first * page_size, first * page_size + shift, count * page_size, 0)
+                      : table.unmap(first * page_size, count * page_size),
+                  0);
+        for (uint64_t page = first; page < first + count; ++page) {
+            model[page] = map ? page * page_size + shift : nowhere;
+        }
+        for (uint64_t page = 0; page < pages; ++page) {
+            const auto leaf = table.find(page * page_size);
+            ASSERT_EQ(leaf.valid ? leaf.target : nowhere, model[page]) << "page " << page << " at step " << step;
+        }
+    }
+    ASSERT_EQ(table.unmap(0, pages * page_size), 0);
+    EXPECT_EQ(pool.used(), empty);
+}
+
+ConfigBuilder cell_with_ram() {
+    ConfigBuilder config("cell", 1, 0x2);
+    config.cell.flags = JH_CELL_PASSIVE_COMMREG;
+    config.memory = {ram(0x70000000, 0, 0x100000, JH_MEM_LOADABLE),
+                     ram(0x70100000, 0x100000, 0x1000),
+                     {0, 0x80000000, 0x1000, JH_MEM_READ | JH_MEM_WRITE | JH_MEM_COMM_REGION},
+                     ram(0x70200000, 0x200000, 0x1000, JH_MEM_ROOTSHARED)};
+    return config;
+}
+
+TEST(GaolMemoryMap, TheRootLosesWhatACellGetsAndRegainsIt) {
+    FakeMachine machine;
+    Hypervisor& hv = hypervisor();
+    const size_t used = hv.pool.used();
+    ASSERT_EQ(machine.create(cell_with_ram()), 0) << machine.console();
+    const Cell& cell = *hv.find_cell(1);
+    EXPECT_EQ(machine.translate(cell, 0x1234), 0x70001234u);
+    EXPECT_EQ(machine.translate(cell, 0x101000), nowhere);
+    EXPECT_EQ(machine.translate(hv.root, 0x70000000), nowhere);
+    EXPECT_EQ(machine.translate(hv.root, 0x70100000), nowhere);
+    EXPECT_EQ(machine.translate(hv.root, 0x70101000), 0x70101000u);
+    EXPECT_EQ(machine.translate(hv.root, 0x70200000), 0x70200000u); // root-shared
+    EXPECT_EQ(machine.translate(cell, 0x80000000), arch::pool_address(cell.comm).value);
+
+    ASSERT_EQ(cell_set_loadable(1), 0);
+    EXPECT_EQ(machine.translate(hv.root, 0x70000000), 0x70000000u);
+    EXPECT_EQ(machine.translate(hv.root, 0x70100000), nowhere); // not loadable
+    ASSERT_EQ(cell_start(1), 0);
+    EXPECT_EQ(machine.translate(hv.root, 0x70000000), nowhere);
+
+    ASSERT_EQ(cell_destroy(1), 0);
+    EXPECT_EQ(machine.translate(hv.root, 0x70000000), 0x70000000u);
+    EXPECT_EQ(hv.pool.used(), used);
+    EXPECT_EQ(hv.cell_count(), 1u);
+}
+
+TEST(GaolMemoryMap, NothingChangesWhenThePoolIsEmpty) {
+    FakeMachine machine;
+    Hypervisor& hv = hypervisor();
+    const ConfigBuilder config = cell_with_ram();
+    for (size_t left = 0; left < 16; ++left) {
+        std::vector<void*> taken;
+        while (hv.pool.size() - hv.pool.used() > left) {
+            taken.push_back(hv.pool.allocate());
+        }
+        const size_t used = hv.pool.used();
+        const int result = machine.create(config);
+        if (result == 0) {
+            ASSERT_EQ(cell_destroy(1), 0);
+        } else {
+            EXPECT_EQ(result, -JH_ENOMEM);
+        }
+        EXPECT_EQ(hv.pool.used(), used) << left << " pages left";
+        EXPECT_EQ(machine.translate(hv.root, 0x70000000), 0x70000000u);
+        EXPECT_TRUE(hv.root.cpus.test(1));
+        for (void* page : taken) {
+            hv.pool.release(page);
+        }
+    }
+}
+
+TEST(GaolMemoryMap, SubPageRegionsPassWhatTheirFlagsAllow) {
+    FakeMachine machine;
+    ConfigBuilder config = cell_with_ram();
+    config.memory.push_back({0x09000010, 0x09000010, 0x10, JH_MEM_READ | JH_MEM_WRITE | JH_MEM_IO | JH_MEM_IO_32});
+    ASSERT_EQ(machine.create(config), 0) << machine.console();
+    const Cell& cell = *hypervisor().find_cell(1);
+    EXPECT_EQ(machine.translate(cell, 0x09000010), nowhere);
+    MmioAccess write{0x09000014, 4, true, 0xcafe};
+    EXPECT_EQ(subpage_access(cell, write), MmioResult::done);
+    EXPECT_EQ(machine.read32(0x09000014), 0xcafeu);
+    MmioAccess byte{0x09000014, 1, false, 0};
+    EXPECT_EQ(subpage_access(cell, byte), MmioResult::unclaimed);
+    MmioAccess crooked{0x09000012, 4, false, 0};
+    EXPECT_EQ(subpage_access(cell, crooked), MmioResult::unclaimed);
+    MmioAccess beyond{0x0900001e, 4, false, 0};
+    EXPECT_EQ(subpage_access(cell, beyond), MmioResult::unclaimed);
+}
+
+} // namespace
+} // namespace gaol::test
