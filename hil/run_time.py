@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """How long a warm `hil run` takes beside booting the same machine to its first prompt, in alternating rounds.
 
-Both use the same QEMU, kernel, initramfs and command line; their ratio is the figure, the seconds are the host's. A bare
-boot lasts from QEMU's start to the prompt on its console; a run from `bin/hil run` to its exit, everything built.
+Both use the same QEMU, kernel, initramfs and command line; their ratio is the figure, the seconds are the host's. A
+bare boot lasts from QEMU's start to the prompt on its console; a run from `bin/hil run` to its exit, all built before.
 """
 
 from __future__ import annotations
