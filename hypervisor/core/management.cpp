@@ -213,6 +213,44 @@ void stop_cpus(const Cell& cell) {
     });
 }
 
+/// Make the cell and move memory, CPUs and interrupts from the root to it, while the root stands still.
+int bring_up(jh_cell* config, size_t pages, Cell*& cell) {
+    Hypervisor& hv = hypervisor();
+    const Suspension suspension(hv.root.cpus);
+    if (const int error = make_cell(config, pages, cell); error != 0) {
+        return error;
+    }
+    if (const int error = take_from_root(*cell); error != 0) {
+        return_to_root(*cell);
+        vpci_destroy(*cell);
+        free_cell(cell);
+        return error;
+    }
+    flush_cell_memory(*cell);
+    append(*cell);
+    hand_over_cpus(cell->config.cpus(), hv.root, *cell);
+    stop_cpus(*cell);
+    recompute_root_interrupts();
+    arch::interrupts_assign(cell->interrupts, *cell);
+    arch::interrupts_reroute(hv.root.interrupts, hv.root);
+    return 0;
+}
+
+/// The reverse; the cell is gone afterwards.
+void tear_down(Cell* cell) {
+    Hypervisor& hv = hypervisor();
+    const Suspension suspension(hv.root.cpus, cell->cpus);
+    stop_cpus(*cell);
+    flush_cell_memory(*cell);
+    arch::interrupts_assign(cell->interrupts, hv.root);
+    vpci_destroy(*cell);
+    remove(*cell);
+    hand_over_cpus(CpuSet(cell->cpus), *cell, hv.root);
+    return_to_root(*cell);
+    recompute_root_interrupts();
+    free_cell(cell);
+}
+
 /// The cell that a hypercall names, which must not be the root. Null and `error` otherwise.
 Cell* target(uint32_t id, int& error) {
     Cell* cell = hypervisor().find_cell(id);
@@ -273,24 +311,10 @@ int cell_create(GuestAddr from) {
         hv.pool.release(config, pages);
         return error;
     }
-    const Suspension suspension(hv.root.cpus);
     Cell* cell = nullptr;
-    if (error = make_cell(config, pages, cell); error != 0) {
+    if (error = bring_up(config, pages, cell); error != 0) {
         return error;
     }
-    if (error = take_from_root(*cell); error != 0) {
-        return_to_root(*cell);
-        vpci_destroy(*cell);
-        free_cell(cell);
-        return error;
-    }
-    flush_cell_memory(*cell);
-    append(*cell);
-    hand_over_cpus(cell->config.cpus(), hv.root, *cell);
-    stop_cpus(*cell);
-    recompute_root_interrupts();
-    arch::interrupts_assign(cell->interrupts, *cell);
-    arch::interrupts_reroute(hv.root.interrupts, hv.root);
     tell_reconfiguration(cell);
     ConsoleOut() << "Created cell \"" << cell->name() << "\"\n";
     hv.report_pools("after cell creation");
@@ -379,21 +403,10 @@ int cell_destroy(uint32_t id) {
     if (error = ask_shutdown(*cell); error != 0) {
         return error;
     }
-    Hypervisor& hv = hypervisor();
-    const Suspension suspension(hv.root.cpus, cell->cpus);
     ConsoleOut() << "Closing cell \"" << cell->name() << "\"\n";
-    stop_cpus(*cell);
-    flush_cell_memory(*cell);
-    const InterruptSet interrupts = cell->interrupts;
-    arch::interrupts_assign(interrupts, hv.root);
-    vpci_destroy(*cell);
-    remove(*cell);
-    hand_over_cpus(CpuSet(cell->cpus), *cell, hv.root);
-    return_to_root(*cell);
-    recompute_root_interrupts();
-    free_cell(cell);
+    tear_down(cell);
     tell_reconfiguration(nullptr);
-    hv.report_pools("after cell destruction");
+    hypervisor().report_pools("after cell destruction");
     return 0;
 }
 
