@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What goes wrong inside the machine, and how it is told from outside."""
+
+from __future__ import annotations
+
+import pytest
+from conftest import Bed, Boot, plan
+
+from hil.errors import AgentLost, CommandFailed, InfrastructureError, KernelPanic
+from hil.session import State
+from hil.target import CellUse
+
+LATENCY = CellUse("ivshmem-latency.cell", "ivshmem-latency", "ivshmem-latency.bin", "device=0 peer=0")
+
+
+def test_a_load_that_does_not_fit_is_refused_with_its_cause(bed: Bed) -> None:
+    beyond = CellUse("hello.cell", "hello", "hello.bin", load_address=0x4000_0000)
+    bed.root.create(beyond)
+    with pytest.raises(CommandFailed, match="Invalid argument.*likely cause"):
+        bed.root.load(beyond)
+    bed.root.destroy(beyond)
+
+
+def test_a_cell_that_is_not_there_is_told_with_its_errno(bed: Bed) -> None:
+    with pytest.raises(CommandFailed, match="there is no cell of that name.*ENOENT"):
+        bed.root.start(LATENCY)
+
+
+def test_creating_a_cell_twice_is_refused(bed: Bed) -> None:
+    hello = CellUse("hello.cell", "hello", "hello.bin")
+    bed.root.create(hello)
+    with pytest.raises(CommandFailed, match="File exists"):
+        bed.root.create(hello)
+    bed.root.destroy(hello)
+
+
+def test_the_wrong_image_for_a_cell_never_becomes_ready(bed: Bed) -> None:
+    wrong = CellUse("ivshmem-latency.cell", "ivshmem-latency", "hello.bin", "interval_ms=500")
+    bed.start(wrong)
+    answer = bed.root.script("ivshmem-latency --handshake=1 --count=10", "run", allowed=(4,))
+    assert b"did not become ready" in answer.err and not answer.out
+    bed.root.destroy(wrong)
+
+
+def test_an_inmate_that_stops_answering_is_a_failure_not_a_number(bed: Bed) -> None:
+    bed.start(LATENCY)
+    running = "while ! pidof ivshmem-latency; do sleep 0.1; done; sleep 3"
+    stop = f"({running}; jailhouse cell shutdown ivshmem-latency) >/dev/null 2>&1 &"
+    answer = bed.root.script(f"{stop} ivshmem-latency --count=1000000 --timeout=0.05", "run", allowed=(1,))
+    assert b"stopped answering" in answer.err
+    bed.root.destroy(LATENCY)
+
+
+def test_a_command_beyond_its_limit_is_ended_and_told(bed: Bed, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bed.machine.session.limits, "forced", 0.2)
+    with pytest.raises(InfrastructureError, match="'collect' passed its limit"):
+        bed.root.script("sleep 600", "collect")
+    monkeypatch.undo()
+    assert bed.root.script("echo still here", "command").out == b"still here\n"
+
+
+def test_both_shells_give_the_same_answers(boot: Boot, bed: Bed) -> None:
+    plain = boot(plan(shell="plain"))
+    assert (plain.root.shell.kind, bed.root.shell.kind) == ("plain shell", "agent")
+    for command, code in [
+        ("echo out; echo err >&2; exit 3", 3),
+        ("printf 'a\\0b\\377\\r\\n~{x'", 0),
+        ("no-such-program", 127),
+        ("seq 1 20000", 0),
+        ("""echo "it's \\"quoted\\" $((1+1))" """, 0),
+    ]:
+        answers = [one.root.script(command, "command", allowed=(code,)) for one in (plain, bed)]
+        assert answers[0] == answers[1], command
+
+
+def test_an_agent_that_is_killed_is_told(boot: Boot) -> None:
+    machine = boot(plan())
+    with pytest.raises(AgentLost, match="the agent did not answer"):
+        machine.root.script("kill -9 $PPID $(pidof hil-agent); sleep 60", "run")
+    assert machine.machine.session.state is State.AGENT
+
+
+def test_a_kernel_panic_ends_the_wait(boot: Boot) -> None:
+    machine = boot(plan())
+    with pytest.raises(KernelPanic, match="sysrq triggered crash"):
+        machine.root.script("echo c > /proc/sysrq-trigger", "command")

@@ -1,0 +1,217 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What goes wrong around a run and the verdict that it must get; afterwards no process of the run is left."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from conftest import Command
+
+from hil import leftovers
+from hil.process import ProcessId
+from hil.records import VerdictEvent, read_events
+from hil.run_directory import RUNNING, UNFINISHED, Holdings
+from hil.verdict import Outcome
+
+RUN = ("run", "--target", "qemu", "ivshmem-latency", "--warmup", "20", "--json-events")
+SHORT = (*RUN, "--count", "200")
+LONG = (*RUN, "--count", "1000000")
+
+
+def verdict_of(run: Path) -> VerdictEvent:
+    return read_events(run / "events.jsonl").verdict()
+
+
+def holdings(run: Path) -> Holdings:
+    return Holdings.from_json((run / RUNNING).read_text())
+
+
+def gone(process: ProcessId, seconds: float = 5.0) -> bool:
+    end = time.monotonic() + seconds
+    while process.alive() and time.monotonic() < end:
+        time.sleep(0.02)
+    return not process.alive()
+
+
+class Started:
+    """A run under way, followed by its JSON events up to a state."""
+
+    def __init__(self, hil: Command, *words: str, **environment: str) -> None:
+        self._hil = hil
+        self.process = hil.start(*words, **environment)
+
+    def wait_for(self, test: Callable[[dict[str, object]], bool]) -> Path:
+        """Reads events until one passes the test; the run directory."""
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            if test(json.loads(line)):
+                return self._hil.only_run()
+        assert self.process.stderr is not None
+        pytest.fail(f"the run ended before it got there: {self.process.stderr.read()}")
+
+    def wait_for_state(self, state: str, waiting_for: str = "") -> Path:
+        return self.wait_for(
+            lambda event: event["event"] == "state" and event["state"] == state and waiting_for in str(event)
+        )
+
+    def end(self, seconds: float = 120) -> int:
+        self.process.communicate(timeout=seconds)
+        return self.process.returncode
+
+
+def tools(directory: Path, *names: str) -> str:
+    """A PATH with these programs alone."""
+    directory.mkdir(exist_ok=True)
+    for name in names:
+        found = shutil.which(name)
+        assert found, f"{name} is not installed"
+        (directory / name).symlink_to(found)
+    return str(directory)
+
+
+def test_qemu_missing(hil: Command, tmp_path: Path) -> None:
+    done = hil.run(*SHORT, PATH=tools(tmp_path / "bin", "sh", "setpriv"))
+    verdict = verdict_of(hil.only_run())
+    assert done.returncode == 4 and verdict.verdict is Outcome.INFRASTRUCTURE_ERROR
+    assert "cannot start qemu-system-aarch64" in verdict.reason and "hil doctor" in verdict.reason
+
+
+def test_qemu_refuses_to_start(hil: Command, tmp_path: Path) -> None:
+    path = tools(tmp_path / "bin", "sh", "setpriv")
+    fake = tmp_path / "bin/qemu-system-aarch64"
+    fake.write_text("#!/bin/sh\necho 'qemu-system-aarch64: no such machine'\nexit 1\n")
+    fake.chmod(0o755)
+    done = hil.run(*SHORT, PATH=path)
+    verdict = verdict_of(hil.only_run())
+    assert done.returncode == 4
+    assert "QEMU ended by itself with code 1: qemu-system-aarch64: no such machine" in verdict.reason
+
+
+@pytest.mark.parametrize(
+    ("state", "step"),
+    [("boot", "first console"), ("shell", ""), ("enabled", "jailhouse enable"), ("running", "records")],
+)
+def test_qemu_dies(hil: Command, state: str, step: str) -> None:
+    started = Started(hil, *LONG)
+    run = started.wait_for_state(state, step)
+    (qemu,) = holdings(run).processes
+    os.kill(qemu.pid, signal.SIGKILL)
+    assert started.end(30) == 4
+    verdict = verdict_of(run)
+    assert verdict.verdict is Outcome.INFRASTRUCTURE_ERROR and verdict.exit_code == 4
+    assert "QEMU was ended by SIGKILL" in verdict.reason and f"'{state}'" in verdict.reason
+    assert not (run / RUNNING).exists() and (run / "report.html").exists() and (run / "junit.xml").exists()
+
+
+@pytest.mark.parametrize(("state", "step"), [("shell", ""), ("running", "records")])
+def test_qemu_hangs(hil: Command, state: str, step: str) -> None:
+    started = Started(hil, *LONG, HIL_TIMEOUT_SCALE="0.2")
+    run = started.wait_for_state(state, step)
+    held = holdings(run)
+    os.kill(held.processes[0].pid, signal.SIGSTOP)
+    assert started.end(90) == 4
+    verdict = verdict_of(run)
+    assert verdict.verdict is Outcome.INFRASTRUCTURE_ERROR
+    assert "hangs or is stopped" in verdict.reason and f"'{state}'" in verdict.reason
+    assert gone(held.processes[0]) and not Path(held.scratch).exists()
+
+
+@pytest.mark.parametrize(("state", "step"), [("boot", "first console"), ("running", "records")])
+def test_ctrl_c_stops_orderly(hil: Command, state: str, step: str) -> None:
+    started = Started(hil, *LONG)
+    run = started.wait_for_state(state, step)
+    held = holdings(run)
+    started.process.send_signal(signal.SIGINT)
+    assert started.end(30) == 130
+    verdict = verdict_of(run)
+    assert verdict.verdict is Outcome.INFRASTRUCTURE_ERROR and verdict.exit_code == 130
+    assert "stopped by Ctrl-C" in verdict.reason and gone(held.processes[0])
+    assert not (run / RUNNING).exists() and (run / "report.html").exists()
+
+
+def test_ctrl_c_twice_stops_at_once(hil: Command) -> None:
+    started = Started(hil, *LONG)
+    run = started.wait_for_state("running", "records")
+    held = holdings(run)
+    begun = time.monotonic()
+    while started.process.poll() is None and time.monotonic() - begun < 10:
+        started.process.send_signal(signal.SIGINT)
+        time.sleep(0.005)
+    assert started.end(5) == 130 and gone(held.processes[0])
+    leftovers.clean(hil.runs)
+    assert verdict_of(run).exit_code in (4, 130) and not (run / RUNNING).exists()
+
+
+@pytest.mark.parametrize(("state", "step"), [("boot", "first console"), ("running", "records")])
+def test_controller_killed(hil: Command, state: str, step: str) -> None:
+    bystander = subprocess.Popen(["sleep", "120"], start_new_session=True)
+    try:
+        started = Started(hil, *LONG)
+        run = started.wait_for_state(state, step)
+        held = holdings(run)
+        started.process.kill()
+        started.process.communicate()
+        assert gone(held.processes[0]), "QEMU outlived its controller"
+        assert (run / RUNNING).exists() and verdict_of(run).reason.startswith("the run was cut off")
+
+        done = hil.run(*SHORT)
+        assert done.returncode == 0, done.stderr
+        assert "an earlier run was killed" in done.stdout and bystander.poll() is None
+        assert (run / UNFINISHED).exists() and not Path(held.scratch).exists()
+        assert f"last in state '{state}'" in verdict_of(run).reason and verdict_of(run).exit_code == 4
+    finally:
+        bystander.kill()
+        bystander.wait()
+
+
+def test_two_runs_on_one_target(hil: Command) -> None:
+    first = Started(hil, *LONG)
+    first.wait_for_state("boot", "first console")
+    refused = hil.run(*SHORT)
+    assert refused.returncode == 4
+    assert "in use by" in refused.stderr and f"pid {first.process.pid}: hil run ivshmem-latency" in refused.stderr
+    waiting = hil.start(*SHORT, "--wait", "60")
+    time.sleep(1)
+    first.process.send_signal(signal.SIGINT)
+    first.end()
+    said, _ = waiting.communicate(timeout=120)
+    assert waiting.returncode == 0 and "waiting for the target: it is in use by" in said
+
+
+def test_a_run_directory_that_cannot_be_written(hil: Command) -> None:
+    done = hil.run(*SHORT, HIL_RUNS="/proc/hil-runs")
+    assert done.returncode == 4
+    assert "cannot write /proc/hil-runs" in done.stderr and "HIL_RUNS" in done.stderr
+
+
+def test_a_whole_run_passes_and_leaves_everything(hil: Command) -> None:
+    words = [word for word in SHORT if word != "--json-events"]
+    done = hil.run(*words, "-v")
+    assert done.returncode == 0, done.stderr
+    run = hil.only_run()
+    names = {path.name for path in run.iterdir()}
+    wanted = "manifest.json console.raw console.times events.jsonl result.json junit.xml report.html qemu.log"
+    assert set(wanted.split()) <= names and RUNNING not in names
+    for word in (
+        "round-trip",
+        "p99.9",
+        "stddev",
+        "no hardware latencies",
+        "contention: alone",
+        str(run / "report.html"),
+    ):
+        assert word in done.stdout
+    assert "Linux version" in done.stderr and "\x1b" not in done.stderr
+    assert verdict_of(run).verdict is Outcome.PASS
+    again = hil.run("report", run.name)
+    assert again.returncode == 0 and "round-trip" in again.stdout
+    replayed = hil.run("replay", "last")
+    assert "Started cell" in replayed.stdout and "\x1b" not in replayed.stdout
