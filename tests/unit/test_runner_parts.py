@@ -1,0 +1,155 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The runner's small parts: limits, harmless text, errno's meaning, the virtual PCI of a system config, doctor."""
+
+from __future__ import annotations
+
+import os
+import struct
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from runner_fakes import FakeConsole, FakePower, limits
+
+from hil import doctor, kvm
+from hil.causes import likely_cause
+from hil.errors import TimeLimit, WrongUse
+from hil.harmless_text import HarmlessText, harmless_line
+from hil.interactive import Seat, shown
+from hil.limits import MOST, Deadline, Limits, measured_scale
+from hil.uio_walk import virtual_pci
+from hil.verdict import Verdict
+from hil.watch import Watch, describe
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def test_a_limit_is_stretched_by_load_that_rises_while_waiting() -> None:
+    load, clock = [1.0], Clock()
+    deadline = Deadline(Limits({"run": 10.0}, lambda: load[0], forced=None), "run", "records", clock)
+    clock.now += 11
+    load[0] = 3.0
+    deadline.check()
+    assert deadline.limit == 30 and deadline.left == 19
+    clock.now += 20
+    with pytest.raises(TimeLimit, match="'run' passed its limit of 30 s while waiting for records; a hint"):
+        deadline.check(lambda: "a hint")
+
+
+def test_a_forced_scale_holds_whatever_the_load(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HIL_TIMEOUT_SCALE", "0.5")
+    assert Limits({"run": 10.0}, lambda: 7.0).scale() == 0.5
+    assert 1.0 <= measured_scale() <= MOST
+
+
+def test_console_text_cannot_act_on_a_terminal() -> None:
+    text = HarmlessText()
+    assert text.feed("one\r\r\ntw") == ["one"]
+    assert text.feed("o\x1b[2J\x07\x9b31m\u202e\n") == ["two^[[2J^G<9b>31m<202e>"]
+    assert text.feed("x" * 5000) == ["x" * 5000], "a flood without line ends does not gather"
+    assert text.rest() == "" and harmless_line("a\tb\x7f") == "a\tb^?"
+    assert shown("a\x08 \x08\r\nb\x1b[0m") == "a\b \b\r\nb^[[0m"
+
+
+@pytest.mark.parametrize(
+    ("output", "said"),
+    [
+        ("JAILHOUSE_ENABLE: Invalid argument", "online ones.*EINVAL"),
+        ("JAILHOUSE_CELL_LOAD: No such file or directory", "no cell of that name.*ENOENT"),
+        ("opening /dev/jailhouse: No such file or directory", "module is not loaded"),
+        ("insmod: can't insert 'x.ko': Device or resource busy", "EBUSY"),
+    ],
+)
+def test_an_errno_gets_its_meaning(output: str, said: str) -> None:
+    import re
+
+    assert re.search(said, likely_cause(output))
+    assert likely_cause("all is well") == ""
+
+
+def test_the_virtual_pci_is_read_from_the_system_config(tmp_path: Path) -> None:
+    data = bytearray(700)
+    struct.pack_into("<5sBH", data, 0, b"JHSYS", 2, 14)
+    struct.pack_into("<QBBH", data, 76, 0x0F000000, 1, 1, 1)
+    struct.pack_into("<I", data, 76 + 280 + 80, 96)
+    file = tmp_path / "root.cell"
+    file.write_bytes(data)
+    found = virtual_pci(file)
+    assert found.module_parameters() == ["ecam=0xf000000", "buses=2", "window=0xf200000", "irq_base=96"]
+    data[6] = 13
+    file.write_bytes(data)
+    with pytest.raises(WrongUse, match="revision 13"):
+        virtual_pci(file)
+    file.write_bytes(b"JH")
+    with pytest.raises(WrongUse, match="too few"):
+        virtual_pci(file)
+    with pytest.raises(WrongUse, match="cannot read"):
+        virtual_pci(tmp_path / "nowhere")
+
+
+def test_the_project_s_own_system_config_agrees_with_the_library() -> None:
+    import _hil as native
+
+    from hil import places
+
+    config = places.build() / "cells/qemu/qemu-root.cell"
+    found = virtual_pci(config)
+    yaml = native.cell_decompile(config.read_bytes())
+    assert f"{found.config_base:#x}" in yaml.lower().replace("0x0f", "0xf") and str(found.irq_base) in yaml
+
+
+def test_a_trap_in_one_sentence() -> None:
+    trap = {"kind": "data", "access": "write", "address": "0x7bfe0000", "cell": "a\x1b", "cpu": 0, "outcome": "parked"}
+    assert describe([trap, trap]) == 'data write at 0x7bfe0000 of cell "a ", CPU 0 parked (and 1 more)'
+    assert describe([{}]) == "unknown trap, outcome unknown"
+    assert Verdict.of(Verdict.interrupted("x").outcome, "a\nb").reason == "a b"
+
+
+def test_a_person_at_the_console_types_reads_and_leaves(capsys: pytest.CaptureFixture[str]) -> None:
+    console = FakeConsole(b"login: \x1b[2J")
+    told: list[object] = []
+    watch = Watch(console, FakePower(), told.append)
+    console.traps.append({"kind": "data", "cell": "demo", "outcome": "parked"})
+    read, write = os.pipe()
+    os.write(write, b"ls\r")
+    console.on_write = lambda data: os.write(write, b"\x1d") and None
+    Seat(watch, read).sit()
+    said = capsys.readouterr().out
+    assert console.written == b"ls\n" and "login: ^[[2J" in said and "trap: data demo parked" in said
+
+
+def test_doctor_runs_on_the_standard_library_alone() -> None:
+    code = (
+        "import sys; sys.modules.update({n: None for n in ('click','rich','yaml','pexpect','_hil')}); import hil.doctor"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=30)
+
+
+def test_doctor_names_the_package_of_a_missing_program(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(doctor, "PROGRAMS", {"qemu-system-nowhere": "qemu-system-arm"})
+    monkeypatch.setattr(doctor, "SECTIONS", (doctor.programs,))
+    assert doctor.main() == 1
+    said = capsys.readouterr().out
+    assert (
+        "MISSING qemu-system-nowhere" in said and "apt-get install --no-install-recommends -y qemu-system-arm" in said
+    )
+
+
+def test_kvm_is_judged_by_a_guest_and_always_in_time() -> None:
+    works, said = kvm.try_guest()
+    assert said and isinstance(works, bool)
+    if works:
+        assert "kernel" in said
+
+
+def test_limits_of_fakes_are_never_stretched() -> None:
+    assert limits(2.0).scale() == 1.0
