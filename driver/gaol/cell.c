@@ -156,7 +156,9 @@ static int create(struct jh_cell *config, size_t size, struct gaol_cell *cell)
 	cpumask_t taken;
 	int error;
 
-	error = take_offline(&cell->cpus, &taken);
+	error = gaol_check_parked("cell create");
+	if (!error)
+		error = take_offline(&cell->cpus, &taken);
 	if (error)
 		return error;
 	config->id = cell->id;
@@ -218,8 +220,10 @@ int gaol_cell_start(const struct jh_cell_id __user *source)
 
 static int destroy(struct gaol_cell *cell)
 {
-	int error = (int)gaol_hypercall(JH_HC_CELL_DESTROY, cell->id, 0);
+	int error = gaol_check_parked("cell destroy");
 
+	if (!error)
+		error = (int)gaol_hypercall(JH_HC_CELL_DESTROY, cell->id, 0);
 	if (error)
 		return error;
 	cpumask_or(&gaol.root->cpus, &gaol.root->cpus, &cell->cpus);

@@ -47,6 +47,7 @@ extern struct mutex gaol_lock; /* over `gaol`, its cells and every hypercall tha
 /* hypervisor.c */
 int gaol_enable(struct device *dev, const void __user *config);
 int gaol_disable(void);
+int gaol_check_parked(const char *what);
 
 /* launch.c */
 int gaol_launch_possible(void);

@@ -213,22 +213,31 @@ free_config:
 	return error;
 }
 
-/* Every CPU of the root cell takes part in disabling: none may be offline or parked. */
-static int check_root_cpus(void)
+/*
+ * A parked CPU never answers Linux again: whatever stops the machine or waits for all CPUs (offlining, disabling) would
+ * hang. -EBUSY says so instead.
+ */
+int gaol_check_parked(const char *what)
 {
 	int cpu;
 
+	for_each_cpu (cpu, &gaol.root->cpus)
+		if (gaol_hypercall(JH_HC_CPU_INFO, cpu, JH_CPU_INFO_STATE) == JH_CPU_FAILED) {
+			pr_err("%s: CPU %d of the root cell is parked; only a reset brings it back\n", what, cpu);
+			return -EBUSY;
+		}
+	return 0;
+}
+
+/* Every CPU of the root cell takes part in disabling: none may be offline or parked. */
+static int check_root_cpus(void)
+{
 	if (!cpumask_subset(&gaol.root->cpus, cpu_online_mask)) {
 		pr_err("disable: root cell has CPUs %*pbl, online are %*pbl: bring them online first\n",
 		       cpumask_pr_args(&gaol.root->cpus), cpumask_pr_args(cpu_online_mask));
 		return -EBUSY;
 	}
-	for_each_cpu (cpu, &gaol.root->cpus)
-		if (gaol_hypercall(JH_HC_CPU_INFO, cpu, JH_CPU_INFO_STATE) == JH_CPU_FAILED) {
-			pr_err("disable: CPU %d of the root cell is parked; only a reset brings it back\n", cpu);
-			return -EBUSY;
-		}
-	return 0;
+	return gaol_check_parked("disable");
 }
 
 /* Destroys all cells and gives the machine back to Linux. -EBUSY leaves everything as it is. */

@@ -98,6 +98,21 @@ def test_a_hypervisor_that_vanishes_under_the_driver(boot: Boot) -> None:
     assert bed.watch.traps == []
 
 
+def test_a_parked_root_cpu_is_an_error_and_no_hang(boot: Boot) -> None:
+    bed = boot(plan())
+    bed.machine.session.transition(State.ENABLED)
+    bed.start(CellUse("hello.cell", "hello", "hello.bin"))
+    bed.watch.traps_end_waits = False
+    # The cell's RAM is no longer the root's. The shell stays on CPU 0.
+    text(bed, "taskset -p 1 $$ >/dev/null; (taskset 4 devmem 0x70000000 >/dev/null 2>&1 &) ; sleep 1")
+    for command in ("cell destroy hello", "disable"):
+        said = text(bed, f"taskset 1 jailhouse {command} 2>&1", (1,))
+        assert "Device or resource busy" in said
+    assert "CPU 2 of the root cell is parked" in text(bed, "dmesg | tail -n 5")
+    assert text(bed, "cat /sys/devices/jailhouse/cells/0/cpus_failed_list") == "2"
+    assert bed.root.cell_states() == {"qemu-root": "running", "hello": "running"}
+
+
 def test_the_loader_refuses_damaged_system_configs(boot: Boot) -> None:
     bed = boot(plan())
     text(bed, "insmod /hil/jailhouse.ko")
