@@ -88,7 +88,8 @@ class Pairs {
     [[nodiscard]] std::string flow() const {
         std::string text;
         for (const auto& [key, value] : pairs_) {
-            text += (text.empty() ? "" : ", ") + key + ": " + value;
+            text += text.empty() ? "" : ", ";
+            text.append(key).append(": ").append(value);
         }
         return "{" + text + "}";
     }
@@ -96,7 +97,8 @@ class Pairs {
     [[nodiscard]] std::string block(const std::string& first, const std::string& rest) const {
         std::string text;
         for (const auto& [key, value] : pairs_) {
-            text += (text.empty() ? first : rest) + key + (value.starts_with('\n') ? ":" : ": ") + value + "\n";
+            text += text.empty() ? first : rest;
+            text.append(key).append(value.starts_with('\n') ? ":" : ": ").append(value).append("\n");
         }
         return text.empty() ? first + "{}\n" : text;
     }
