@@ -28,7 +28,7 @@ template <typename Tag> struct Address {
     constexpr Address operator+(uint64_t offset) const { return Address{value + offset}; }
     constexpr Address operator-(uint64_t offset) const { return Address{value - offset}; }
     constexpr uint64_t operator-(Address other) const { return value - other.value; }
-    constexpr auto operator<=>(const Address&) const = default;
+    constexpr auto operator<=>(const Address&) const = default; // NOLINT(modernize-use-nullptr): none here
 };
 
 using PhysAddr = Address<struct PhysTag>;

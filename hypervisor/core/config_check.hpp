@@ -11,7 +11,7 @@
 namespace gaol {
 
 /// Largest cell config, in bytes.
-inline constexpr size_t max_config_size = 64 * 1024;
+inline constexpr size_t max_config_size = 65536;
 
 /// The descriptor and its arrays inside `available` bytes: everything that needs no knowledge of other cells.
 /// `whole`: the config must end where its arrays end. 0 or a negative errno, with a line on the console.

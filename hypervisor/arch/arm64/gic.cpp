@@ -37,13 +37,13 @@ void wait_for_writes() {
 
 /// Disable shared interrupts, forget their state, route them to `cpu`.
 void quiet_spi(uint32_t interrupt, const Cpu& cpu) {
-    const uint64_t word = distributor() + (interrupt / 32) * 4;
+    const uint64_t word = distributor() + word_offset(interrupt);
     const uint32_t bit = 1u << (interrupt % 32);
     write32(word + icenable, bit);
     wait_for_writes();
     write32(word + icpend, bit);
     write32(word + icactive, bit);
-    write64(distributor() + irouter + interrupt * 8, route_to(cpu));
+    write64(distributor() + irouter + uint64_t{interrupt} * 8, route_to(cpu));
 }
 
 } // namespace
@@ -92,7 +92,7 @@ int discover() {
 
 uint64_t bit_register(const PerCpu& cpu, uint32_t interrupt, uint32_t offset) {
     return interrupt < first_spi ? cpu.redistributor + sgi_frame + offset
-                                 : distributor() + offset + (interrupt / 32) * 4;
+                                 : distributor() + offset + word_offset(interrupt);
 }
 
 uint8_t priority_of(const PerCpu& cpu, uint32_t interrupt) {
@@ -209,7 +209,7 @@ void interrupts_reroute(const InterruptSet& interrupts, const Cell& owner) {
 
 void interrupt_raise(uint32_t interrupt) {
     dsb_ish(); // what the cell wrote before the doorbell is visible before the interrupt
-    write32(distributor() + ispend + (interrupt / 32) * 4, 1u << (interrupt % 32));
+    write32(distributor() + ispend + word_offset(interrupt), 1u << (interrupt % 32));
 }
 
 bool reserved_for_hypervisor(PhysRange range) {

@@ -37,6 +37,11 @@ inline constexpr uint64_t sgi_frame = 0x10000;
 inline constexpr uint32_t kick_sgi = 7;
 inline constexpr uint32_t hypervisor_timer_ppi = 26;
 
+/// Of the register word that has a bit for the interrupt.
+constexpr uint64_t word_offset(uint32_t interrupt) {
+    return uint64_t{interrupt / 32} * 4;
+}
+
 inline uint32_t read32(uint64_t address) {
     return *reinterpret_cast<volatile uint32_t*>(address);
 }

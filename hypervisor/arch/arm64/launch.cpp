@@ -138,7 +138,7 @@ int prepare(gaol_image& header) {
         hv.cpus[cpu] = reinterpret_cast<PerCpu*>(areas + cpu * PER_CPU_SIZE);
         area_count = static_cast<uint32_t>(cpu) + 1;
     }
-    const uint64_t pool = areas + area_count * PER_CPU_SIZE;
+    const uint64_t pool = areas + uint64_t{area_count} * PER_CPU_SIZE;
     const uint64_t end = base + header.memory_size;
     if (pool + 64 * page_size > end) {
         return -JH_ENOMEM;
@@ -155,7 +155,8 @@ int prepare(gaol_image& header) {
     error = error != 0 ? error : address_space_map(PhysAddr{rodata}, data - rodata, HypMemory::constants);
     error = error != 0 ? error : address_space_map(PhysAddr{data}, end - data, HypMemory::data);
     for (uint32_t cpu = 0; cpu < area_count && error == 0; ++cpu) {
-        error = address_space_unmap(PhysAddr{areas + cpu * PER_CPU_SIZE + PER_CPU_DATA_SIZE}, PER_CPU_GUARD_SIZE);
+        error =
+            address_space_unmap(PhysAddr{areas + uint64_t{cpu} * PER_CPU_SIZE + PER_CPU_DATA_SIZE}, PER_CPU_GUARD_SIZE);
     }
     const jh_console& console = hv.system->debug_console;
     if (error == 0 && Uart::supported(console) && console.type != JH_CONSOLE_NONE) {

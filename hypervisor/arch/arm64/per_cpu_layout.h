@@ -7,4 +7,4 @@
 #define PER_CPU_STACK_SIZE 8192
 #define PER_CPU_SIZE 16384 /* all three */
 /* x0-x30, ELR_EL2, SPSR_EL2, padding */
-#define FRAME_SIZE (34 * 8)
+#define FRAME_SIZE 272

@@ -68,7 +68,7 @@ void route_access(const PerCpu& cpu, uint32_t offset, MmioAccess& access) {
         return;
     }
     const LockGuard guard(gic::distributor_lock);
-    const uint64_t address = gic::distributor() + gic::irouter + interrupt * 8;
+    const uint64_t address = gic::distributor() + gic::irouter + uint64_t{interrupt} * 8;
     const uint64_t old = gic::read64(address);
     const unsigned shift = (offset & 4) * 8;
     if (!access.write) {
