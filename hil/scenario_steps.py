@@ -1,0 +1,223 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Carries out a scenario's steps in the root cell of a machine that runs."""
+
+from __future__ import annotations
+
+import base64
+import re
+import shlex
+import time
+from collections.abc import Mapping
+
+from hil.errors import AgentLost, Failed, TimeLimit, Trapped
+from hil.limits import Deadline, Limits
+from hil.machine import Machine
+from hil.root_cell import CELLS, INMATES, SYSFS
+from hil.scenario import NEVER, SYSTEM, Scenario, Step
+from hil.scenario_configs import Config
+from hil.scenario_match import CellSeen, outcome_difference
+from hil.session import State
+
+DIRECTORY = "/tmp/scenario"
+PIECE = 2000
+"""Characters of base64 in a command: it must fit into a terminal's line."""
+GOALS = {
+    "enable": State.ENABLED,
+    "create": State.CREATED,
+    "load": State.LOADED,
+    "start": State.RUNNING,
+    "shutdown": State.RUNNING,
+    "destroy": State.DESTROYED,
+    "disable": State.DISABLED,
+}
+WAITS = {"shutdown": "destroy", "shell": "command"}
+"""The limit of a verb where the target has none of its name."""
+PATIENCE = 4.0
+"""Seconds after which a command that may hang is taken to do so."""
+AFTER_TRAP = 0.5
+"""The same, once a trap has been seen."""
+POLL = 0.1
+ANSWER = 2.0
+"""Seconds in which a living root cell answers a question, on an idle host."""
+
+
+class NotAsExpected(Failed):
+    """A step ended otherwise than the scenario says."""
+
+
+class StepRunner:
+    """The steps of one scenario. `console` gives the console's text since the scenario began."""
+
+    def __init__(self, machine: Machine, scenario: Scenario, configs: Mapping[str, Config], root_config: str) -> None:
+        self._machine = machine
+        self._scenario = scenario
+        self._configs = configs
+        self._root_config = root_config
+        self._number = 0
+        self.console = ""
+        machine.lifecycle.watch.listeners.append(self._listen)
+
+    def close(self) -> None:
+        """Listens no longer."""
+        self._machine.lifecycle.watch.listeners.remove(self._listen)
+
+    def _listen(self, text: str) -> None:
+        self.console += text
+
+    @property
+    def _limits(self) -> Limits:
+        return self._machine.session.limits
+
+    def deliver(self) -> None:
+        """Puts the scenario's configs into the root cell."""
+        root = self._machine.lifecycle.root
+        root.script(f"rm -rf {DIRECTORY}; mkdir -p {DIRECTORY}", "command", "make room for configs")
+        for config in self._configs.values():
+            text = base64.b64encode(config.data).decode()
+            path = f"{DIRECTORY}/{config.file}"
+            for start in range(0, max(1, len(text)), PIECE):
+                script = f"echo {text[start:start + PIECE]} >>{path}.64"
+                root.script(script, "command", f"deliver {config.file}")
+            root.script(f"base64 -d {path}.64 >{path} && rm {path}.64", "command", f"decode {config.file}")
+
+    def run(self, step: Step) -> None:
+        """One step. NotAsExpected when it ends otherwise than it should."""
+        self._machine.session.goal = GOALS.get(step.verb, self._machine.session.goal)
+        if step.verb == "wait":
+            self._wait(step)
+        elif step.verb == "root":
+            self._root(step)
+        elif step.may_hang:
+            self._judged(step, self._in_background)
+        else:
+            self._judged(step, self._in_foreground)
+
+    def ask_cells(self) -> dict[str, CellSeen] | None:
+        """All cells by name; None when the root cell does not answer."""
+        text = self._ask(
+            f'for c in {SYSFS}/cells/*; do [ -e "$c/name" ] && '
+            'echo "$(cat $c/state):$(cat $c/cpus_failed_list):$(cat $c/name)"; done; true',
+            ANSWER,
+        )
+        if text is None:
+            return None
+        found = {}
+        for line in text.splitlines():
+            state, failed, name = line.split(":", 2)
+            found[name] = CellSeen(state, tuple(cpu_list(failed)))
+        return found
+
+    # --- commands ---
+
+    def _judged(self, step: Step, way: object) -> None:
+        assert callable(way)
+        wait = WAITS.get(step.verb, step.verb)
+        with self._machine.session.step(str(step), wait) as deadline:
+            code, text = way(self._script(step), step, deadline)
+            if difference := outcome_difference(step.outcomes, code, text):
+                raise NotAsExpected(f"{step}: {difference}")
+
+    def _script(self, step: Step) -> str:
+        if step.verb == "shell":
+            return str(step.what)
+        return " ".join(shlex.quote(word) for word in self._words(step))
+
+    def _words(self, step: Step) -> list[str]:
+        if step.verb == "enable":
+            own = f"{DIRECTORY}/{self._configs[SYSTEM].file}" if step.what == SYSTEM else ""
+            return ["jailhouse", "enable", own or f"{CELLS}/{self._root_config}"]
+        if step.verb == "disable":
+            return ["jailhouse", "disable"]
+        cell = self._scenario.cells[step.what]
+        if step.verb == "create":
+            return ["jailhouse", "cell", "create", f"{DIRECTORY}/{self._configs[cell.key].file}"]
+        words = ["jailhouse", "cell", step.verb, cell.name]
+        if step.verb == "load":
+            inmate = step.options.get("inmate", cell.inmate)
+            line = step.options.get("command-line", cell.command_line)
+            words += [f"{INMATES}/{inmate}.bin", "-a", hex(step.options.get("address", cell.address))]
+            words += ["-s", line, "-a", "0x1000"] if line else []
+        return words
+
+    def _in_foreground(self, script: str, step: Step, deadline: Deadline) -> tuple[int | str, str]:
+        answer = self._machine.lifecycle.root.shell.run(script, deadline)
+        return answer.code, answer.text
+
+    def _in_background(self, script: str, step: Step, deadline: Deadline) -> tuple[int | str, str]:
+        """Started and left alone: its code and output are fetched if it comes back."""
+        self._number += 1
+        base = f"{DIRECTORY}/step-{self._number}"
+        inner = shlex.quote(f"sleep 0.1; ({script}) >{base}.o 2>&1 </dev/null; echo $? >{base}.t; mv {base}.t {base}.c")
+        shell = self._machine.lifecycle.root.shell
+        shell.run(f"setsid sh -c {inner} >/dev/null 2>&1 </dev/null &", deadline)
+        traps = self._machine.lifecycle.watch.traps
+        end = time.monotonic() + float(step.options.get("within", PATIENCE)) * min(3.0, deadline.scale)
+        before, trapped = len(traps), False
+        while time.monotonic() < end:
+            self._machine.lifecycle.watch.pause(POLL)
+            if len(traps) > before and not trapped:
+                trapped, end = True, min(end, time.monotonic() + AFTER_TRAP)
+            answer = self._ask(f"cat {base}.c 2>/dev/null && cat {base}.o; true", ANSWER)
+            if answer is None:
+                return NEVER, ""
+            code, _, text = answer.partition("\n")
+            if code:
+                return int(code), text
+        return NEVER, ""
+
+    def _ask(self, script: str, seconds: float) -> str | None:
+        """What the root cell answers within `seconds`; None when it does not."""
+        deadline = Deadline(Limits({"answer": seconds}), "answer", "the root cell's answer")
+        try:
+            return self._machine.lifecycle.root.shell.run(script, deadline).text
+        except (TimeLimit, AgentLost):
+            return None
+
+    def answers(self, seconds: float = ANSWER) -> bool:
+        """Whether the root cell answers."""
+        return self._ask("echo alive", seconds) == "alive\n"
+
+    # --- steps that run nothing ---
+
+    def _root(self, step: Step) -> None:
+        with self._machine.session.step(f"root cell {step.what}", "command"):
+            alive = self.answers(float(step.options.get("within", ANSWER)))
+            if alive != (step.what == "alive"):
+                raise NotAsExpected(f"the root cell {'answers' if alive else 'does not answer'}; expected: {step.what}")
+
+    def _wait(self, step: Step) -> None:
+        what = dict(step.what)
+        watch = self._machine.lifecycle.watch
+        if "seconds" in what:
+            with self._machine.session.step(str(step), "run"):
+                watch.pause(float(what["seconds"]))
+            return
+        with self._machine.session.step(str(step), "start") as deadline:
+            try:
+                while not self._reached(what):
+                    watch.text(POLL)
+                    deadline.check(watch.hint)
+            except TimeLimit as limit:
+                raise NotAsExpected(f"waited for {step.what}: it did not come; {limit}") from limit
+
+    def _reached(self, what: Mapping[str, object]) -> bool:
+        if "traps" in what:
+            return len(self._machine.lifecycle.watch.traps) >= int(str(what["traps"]))
+        if "line" in what:
+            return re.search(str(what["line"]), self.console, re.MULTILINE) is not None
+        states = what["state"]
+        assert isinstance(states, Mapping)
+        seen = self.ask_cells() or {}
+        return all(name in seen and seen[name].state == state for name, state in states.items())
+
+
+def cpu_list(text: str) -> list[int]:
+    """`0,2-3` as numbers."""
+    result: list[int] = []
+    for part in filter(None, text.strip().split(",")):
+        first, _, last = part.partition("-")
+        result += range(int(first), int(last or first) + 1)
+    return result
+
+
+__all__ = ["NotAsExpected", "StepRunner", "Trapped", "cpu_list"]
