@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""clang-tidy over every translation unit of the host build, remembered by content.
+"""clang-tidy over every translation unit of the host's and the guests' builds, remembered by content.
 
 A unit that was clean is not looked at again until it, a header it includes, the checks or the tool's version change:
 the key is the hash of all of them. Only the verdict "clean" is remembered.
@@ -12,10 +12,17 @@ import hashlib
 import json
 import os
 import shlex
+import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+
+
+BUILDS = {"host": (), "arm64": ("--extra-arg=--target=aarch64-linux-gnu",)}
+"""Build directories and what clang must be told about their compiler."""
+GCC_ONLY = {"-fno-tree-loop-distribute-patterns", "-fno-ipa-icf", "-fconserve-stack"}
+"""Options of GCC that clang refuses; they change nothing that the checks look at."""
 
 
 @dataclass(frozen=True)
@@ -25,16 +32,33 @@ class Unit:
     source: Path
     command: tuple[str, ...]
     directory: Path
+    tidy: tuple[str, ...]
+    """clang-tidy's own arguments."""
 
 
-def units(root: Path, database: Path) -> list[Unit]:
-    """The repository's own translation units, each source once."""
+def units(root: Path) -> list[Unit]:
+    """The repository's own translation units, each source once: as the host builds it, else as a guest does."""
     found: dict[Path, Unit] = {}
-    for entry in json.loads(database.read_text()):
-        source = Path(entry["directory"], entry["file"]).resolve()
-        if source.is_relative_to(root) and not source.is_relative_to(root / "build") and source.suffix == ".cpp":
-            found.setdefault(source, Unit(source, tuple(shlex.split(entry["command"])), Path(entry["directory"])))
+    for build, extra in BUILDS.items():
+        database = root / "build" / build / "compile_commands.json"
+        tidy = ("--quiet", "-p", str(filtered(database, root / "build" / "tidy" / build)), *extra)
+        for entry in json.loads(database.read_text()):
+            source = Path(entry["directory"], entry["file"]).resolve()
+            if source.is_relative_to(root) and not source.is_relative_to(root / "build") and source.suffix == ".cpp":
+                command = tuple(shlex.split(entry["command"]))
+                found.setdefault(source, Unit(source, command, Path(entry["directory"]), tidy))
     return sorted(found.values(), key=lambda unit: unit.source)
+
+
+def filtered(database: Path, directory: Path) -> Path:
+    """A copy of the compile commands that clang can read; its directory."""
+    entries = json.loads(database.read_text())
+    for entry in entries:
+        entry["command"] = shlex.join(word for word in shlex.split(entry["command"]) if word not in GCC_ONLY)
+    shutil.rmtree(directory, ignore_errors=True)
+    directory.mkdir(parents=True)
+    (directory / database.name).write_text(json.dumps(entries))
+    return directory
 
 
 def key(unit: Unit, root: Path, version: str) -> str:
@@ -59,16 +83,11 @@ def cache_directory() -> Path:
     return directory
 
 
-def check(unit: Unit, root: Path, database: Path, version: str, cache: Path) -> tuple[Unit, bool, str]:
+def check(unit: Unit, root: Path, version: str, cache: Path) -> tuple[Unit, bool, str]:
     stamp = cache / key(unit, root, version)
     if stamp.exists():
         return unit, True, ""
-    run = subprocess.run(
-        ["clang-tidy", "--quiet", "-p", str(database.parent), str(unit.source)],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    run = subprocess.run(["clang-tidy", *unit.tidy, str(unit.source)], capture_output=True, text=True, check=False)
     if run.returncode == 0:
         stamp.touch()
     return unit, run.returncode == 0, run.stdout + (run.stderr if run.returncode else "")
@@ -76,13 +95,12 @@ def check(unit: Unit, root: Path, database: Path, version: str, cache: Path) -> 
 
 def main() -> int:
     root = Path(__file__).resolve().parent.parent
-    database = root / "build" / "host" / "compile_commands.json"
     version = subprocess.run(["clang-tidy", "--version"], capture_output=True, text=True, check=True).stdout
     cache = cache_directory()
-    found = units(root, database)
+    found = units(root)
     bad = 0
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count() or 2) as pool:
-        for unit, clean, output in pool.map(lambda u: check(u, root, database, version, cache), found):
+        for unit, clean, output in pool.map(lambda u: check(u, root, version, cache), found):
             if not clean:
                 bad += 1
                 print(f"== {unit.source.relative_to(root)}\n{output}")

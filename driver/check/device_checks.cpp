@@ -27,16 +27,18 @@ Bytes read_file(const char* path) {
     Bytes bytes(65536);
     const int fd = open(path, O_RDONLY | O_CLOEXEC);
     const ssize_t size = fd < 0 ? -1 : read(fd, bytes.data(), bytes.size());
-    if (fd >= 0)
+    if (fd >= 0) {
         close(fd);
+    }
     bytes.resize(size < 0 ? 0 : static_cast<std::size_t>(size));
     return bytes;
 }
 
 template <typename Value> Bytes with(const Bytes& config, std::size_t offset, Value value) {
     Bytes changed(config);
-    if (changed.size() >= offset + sizeof(value))
+    if (changed.size() >= offset + sizeof(value)) {
         std::memcpy(changed.data() + offset, &value, sizeof(value));
+    }
     return changed;
 }
 
@@ -44,8 +46,9 @@ class Device {
   public:
     Device() : fd_(open("/dev/jailhouse", O_RDWR | O_CLOEXEC)) {}
     ~Device() {
-        if (fd_ >= 0)
+        if (fd_ >= 0) {
             close(fd_);
+        }
     }
     Device(const Device&) = delete;
     Device& operator=(const Device&) = delete;
@@ -126,8 +129,9 @@ void check_configs(Checks& checks, const Device& device, const Bytes& cell) {
         }(),
         EFAULT);
     checks.refused("create: empty", device.create(cell, 0), EINVAL);
-    for (std::size_t size : {std::size_t{1}, sizeof(jh_cell) - 1, sizeof(jh_cell), cell.size() - 1})
+    for (std::size_t size : {std::size_t{1}, sizeof(jh_cell) - 1, sizeof(jh_cell), cell.size() - 1}) {
         checks.refused("create: " + std::to_string(size) + " bytes", device.create(cell, size), EINVAL);
+    }
     checks.refused("create: signature", device.create(with(cell, 0, 'X')), EINVAL);
     checks.refused("create: architecture", device.create(with(cell, offsetof(jh_cell, architecture), char{0})), EINVAL);
     checks.refused("create: revision", device.create(with(cell, offsetof(jh_cell, revision), short{15})), EINVAL);
@@ -143,8 +147,9 @@ void check_configs(Checks& checks, const Device& device, const Bytes& cell) {
 }
 
 void check_cell(Checks& checks, const Device& device, const Bytes& cell) {
-    if (!checks.allowed("create", device.create(cell)))
+    if (!checks.allowed("create", device.create(cell))) {
         return;
+    }
     char image[64] = {};
     const auto source = std::bit_cast<std::uint64_t>(&image[0]);
     checks.refused("create twice", device.create(cell), EEXIST);
@@ -184,8 +189,9 @@ void check_device(Checks& checks, bool enabled, const char* system_config, const
     const Bytes system = read_file(system_config);
     const Bytes cell = read_file(cell_config);
     const Device device;
-    if (!checks.allowed("open /dev/jailhouse", device.fd()))
+    if (!checks.allowed("open /dev/jailhouse", device.fd())) {
         return;
+    }
     checks.equal("configs are there", system.size() > sizeof(jh_system) && cell.size() > sizeof(jh_cell), true);
     check_always(checks, device);
     if (!enabled) {

@@ -31,8 +31,9 @@ std::string read_text(const std::string& path) {
     char text[64] = {};
     const int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC);
     const ssize_t size = fd < 0 ? 0 : read(fd, text, sizeof(text) - 1);
-    if (fd >= 0)
+    if (fd >= 0) {
         close(fd);
+    }
     std::string found(text, static_cast<std::size_t>(size > 0 ? size : 0));
     return found.substr(0, found.find('\n'));
 }
@@ -48,8 +49,9 @@ long failed(void* mapping) {
 void check_map(Checks& checks, int fd, unsigned index, std::size_t size, const Map& expected) {
     const std::string name = expected.name;
     void* readable = map(fd, index, size, PROT_READ);
-    if (!checks.allowed(name + ": read", failed(readable)))
+    if (!checks.allowed(name + ": read", failed(readable))) {
         return;
+    }
     if (expected.writable) {
         checks.allowed(name + ": write", failed(map(fd, index, size, PROT_READ | PROT_WRITE)));
     } else {
@@ -75,9 +77,10 @@ void check_own_output(Checks& checks, int fd, unsigned registers, unsigned input
     const std::uint32_t id = regs[IVSHMEM_REG_ID / 4], peers = regs[IVSHMEM_REG_MAX_PEERS / 4];
     auto* all = static_cast<volatile const std::uint32_t*>(map(fd, inputs, peers * size, PROT_READ));
     own[0] = 0x6a61696c;
-    for (std::uint32_t peer = 0; peer < peers; ++peer)
+    for (std::uint32_t peer = 0; peer < peers; ++peer) {
         checks.equal("output section of peer " + std::to_string(peer) + " is ours", all[peer * size / 4] == own[0],
                      peer == id);
+    }
     own[0] = 0;
     checks.equal("state register", (regs[IVSHMEM_REG_STATE / 4] = 7, regs[IVSHMEM_REG_STATE / 4]), 7);
 }
@@ -86,16 +89,18 @@ void check_own_output(Checks& checks, int fd, unsigned registers, unsigned input
 
 void check_uio(Checks& checks, const char* device) {
     const int fd = open(device, O_RDWR | O_CLOEXEC);
-    if (!checks.allowed(std::string("open ") + device, fd))
+    if (!checks.allowed(std::string("open ") + device, fd)) {
         return;
+    }
     const std::string directory = "/sys/class/uio/" + std::string(std::strrchr(device, '/') + 1) + "/maps/map";
     unsigned index_of[std::size(maps)] = {};
     std::size_t output_size = 0;
     unsigned index = 0;
     for (std::size_t expected = 0; expected < std::size(maps); ++expected) {
         const std::string name = read_text(directory + std::to_string(index) + "/name");
-        if (name != maps[expected].name && std::strcmp(maps[expected].name, "rw_section") == 0)
+        if (name != maps[expected].name && std::strcmp(maps[expected].name, "rw_section") == 0) {
             continue; // empty
+        }
         checks.equal(std::string(maps[expected].name) + " is map " + std::to_string(index), name == maps[expected].name,
                      true);
         const std::size_t size =

@@ -17,8 +17,9 @@ constexpr const char* cell_expected = "a cell is expected: its ID or its name of
 // start, destroy: an ioctl whose only argument is the cell.
 int call_for_cell(Words words, unsigned long request, const char* label) {
     const auto cell = parse_cell_name(words);
-    if (!cell || cell->words != words.size())
+    if (!cell || cell->words != words.size()) {
         return usage(cell_expected);
+    }
     return call_device(request, &cell->id, label);
 }
 
@@ -59,22 +60,26 @@ bool is(const char* word, std::string_view brief, std::string_view full) {
 // { IMAGE | { -s | --string } "TEXT" } [ -a | --address ADDRESS ]; false with the reason on stderr.
 bool parse_image(Words& words, Image& image) {
     if (is(words[0], "-s", "--string")) {
-        if (words.size() < 2)
+        if (words.size() < 2) {
             return usage("a text is expected behind -s"), false;
+        }
         image.bytes.assign(words[1], words[1] + std::strlen(words[1]) + 1); // with its NUL: the inmate reads a string
         words = words.subspan(2);
     } else {
         auto bytes = read_file(words[0]);
-        if (!bytes)
+        if (!bytes) {
             return false;
+        }
         image.bytes = std::move(*bytes);
         words = words.subspan(1);
     }
-    if (words.empty() || !is(words[0], "-a", "--address"))
+    if (words.empty() || !is(words[0], "-a", "--address")) {
         return true;
+    }
     const auto address = words.size() > 1 ? parse_number(words[1]) : std::nullopt;
-    if (!address)
+    if (!address) {
         return usage("an address is expected behind -a"), false;
+    }
     image.target = *address;
     words = words.subspan(2);
     return true;
@@ -83,11 +88,13 @@ bool parse_image(Words& words, Image& image) {
 } // namespace
 
 int cell_create(Words words) {
-    if (words.size() != 1)
+    if (words.size() != 1) {
         return usage("cell create takes one cell config");
+    }
     const auto config = read_file(words[0]);
-    if (!config)
+    if (!config) {
         return 1;
+    }
     const jh_cell_create argument{std::bit_cast<std::uint64_t>(config->data()),
                                   static_cast<std::uint32_t>(config->size()), 0};
     return call_device(JH_IOC_CELL_CREATE, &argument, "JAILHOUSE_CELL_CREATE");
@@ -95,18 +102,23 @@ int cell_create(Words words) {
 
 int cell_load(Words words) {
     const auto cell = parse_cell_name(words);
-    if (!cell)
+    if (!cell) {
         return usage(cell_expected);
+    }
     words = words.subspan(cell->words);
-    if (words.empty())
+    if (words.empty()) {
         return usage("cell load: an image is missing");
+    }
     std::vector<Image> images;
-    while (!words.empty())
-        if (!parse_image(words, images.emplace_back()))
+    while (!words.empty()) {
+        if (!parse_image(words, images.emplace_back())) {
             return 1;
+        }
+    }
     LoadRequest request(cell->id);
-    for (const Image& image : images)
+    for (const Image& image : images) {
         request.add(image.bytes, image.target);
+    }
     return request.call();
 }
 
@@ -121,7 +133,8 @@ int cell_destroy(Words words) {
 // A cell that can be loaded is shut down: a load without images.
 int cell_shutdown(Words words) {
     const auto cell = parse_cell_name(words);
-    if (!cell || cell->words != words.size())
+    if (!cell || cell->words != words.size()) {
         return usage(cell_expected);
+    }
     return LoadRequest(cell->id).call();
 }

@@ -18,9 +18,11 @@ bool read_cell_ids(std::vector<unsigned long>& ids) {
         std::fprintf(stderr, "reading %s: %s\n", path.c_str(), std::strerror(errno));
         return false;
     }
-    while (const dirent* entry = readdir(directory))
-        if (const auto id = parse_number(entry->d_name))
+    while (const dirent* entry = readdir(directory)) {
+        if (const auto id = parse_number(entry->d_name)) {
             ids.push_back(static_cast<unsigned long>(*id));
+        }
+    }
     closedir(directory);
     std::sort(ids.begin(), ids.end());
     return true;
@@ -39,16 +41,20 @@ void print_row(const char* id, const char* name, const char* state, const char* 
 } // namespace
 
 int cell_list(Words words) {
-    if (!words.empty())
+    if (!words.empty()) {
         return usage("cell list takes nothing");
+    }
     std::vector<unsigned long> ids;
-    if (!read_cell_ids(ids))
+    if (!read_cell_ids(ids)) {
         return 1;
-    if (ids.empty())
+    }
+    if (ids.empty()) {
         return 0; // not enabled
+    }
     print_row("ID", "Name", "State", "Assigned CPUs", "Failed CPUs");
-    for (const unsigned long id : ids)
+    for (const unsigned long id : ids) {
         print_row(std::to_string(id).c_str(), read_cell_file(id, "name").c_str(), read_cell_file(id, "state").c_str(),
                   read_cell_file(id, "cpus_assigned_list").c_str(), read_cell_file(id, "cpus_failed_list").c_str());
+    }
     return 0;
 }

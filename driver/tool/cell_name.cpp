@@ -11,13 +11,15 @@
 #include <string_view>
 
 std::optional<unsigned long long> parse_number(const char* word) {
-    if (!std::isdigit(static_cast<unsigned char>(word[0])))
+    if (!std::isdigit(static_cast<unsigned char>(word[0]))) {
         return std::nullopt;
+    }
     char* end = nullptr;
     errno = 0;
     const unsigned long long value = std::strtoull(word, &end, 0);
-    if (errno != 0 || *end != '\0')
+    if (errno != 0 || *end != '\0') {
         return std::nullopt;
+    }
     return value;
 }
 
@@ -25,8 +27,9 @@ std::optional<CellName> parse_cell_name(Words words) {
     CellName cell{};
     const bool named = !words.empty() && std::string_view(words[0]) == "--name";
     cell.words = named ? 2 : 1;
-    if (words.size() < cell.words)
+    if (words.size() < cell.words) {
         return std::nullopt;
+    }
     const char* word = words[cell.words - 1];
     const auto number = named ? std::nullopt : parse_number(word);
     if (number && *number <= INT_MAX) {
@@ -34,8 +37,9 @@ std::optional<CellName> parse_cell_name(Words words) {
         return cell;
     }
     const std::size_t length = std::strlen(word);
-    if (length == 0 || length >= sizeof(cell.id.name))
+    if (length == 0 || length >= sizeof(cell.id.name)) {
         return std::nullopt;
+    }
     cell.id.id = JH_CELL_ID_UNUSED;
     std::memcpy(cell.id.name, word, length);
     return cell;

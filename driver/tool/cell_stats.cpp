@@ -35,15 +35,18 @@ Counters read_counters(unsigned long id) {
     Counters counters;
     const std::string path = std::string(sysfs_path) + "/cells/" + std::to_string(id) + "/statistics";
     DIR* directory = opendir(path.c_str());
-    if (!directory)
+    if (!directory) {
         return counters;
+    }
     while (const dirent* entry = readdir(directory)) {
         const std::string_view name = entry->d_name;
-        if (!name.starts_with("vmexits_"))
+        if (!name.starts_with("vmexits_")) {
             continue;
+        }
         const auto line = read_line(path + "/" + entry->d_name);
-        if (const auto value = line ? parse_number(line->c_str()) : std::nullopt)
+        if (const auto value = line ? parse_number(line->c_str()) : std::nullopt) {
             counters[entry->d_name] = *value;
+        }
     }
     closedir(directory);
     return counters;
@@ -51,13 +54,17 @@ Counters read_counters(unsigned long id) {
 
 bool read_sample(const Options& options, Sample& sample) {
     std::vector<unsigned long> ids;
-    if (!read_cell_ids(ids))
+    if (!read_cell_ids(ids)) {
         return false;
-    for (const unsigned long id : ids)
-        if (options.only.empty() || options.only == std::to_string(id))
+    }
+    for (const unsigned long id : ids) {
+        if (options.only.empty() || options.only == std::to_string(id)) {
             sample.cells[id] = read_counters(id);
-    if (!sample.cells.empty())
+        }
+    }
+    if (!sample.cells.empty()) {
         return true;
+    }
     std::fputs(options.only.empty() ? "no cells: the hypervisor is not enabled\n" : "the cell is gone\n", stderr);
     return false;
 }
@@ -68,18 +75,20 @@ void print_cell(unsigned long id, const Counters& now, const Counters* before, d
     std::printf("  %-24s%16s%12s\n", "counter", "sum", "per second");
     for (const auto& [name, value] : now) {
         const auto old = before ? before->find(name) : Counters::const_iterator{};
-        if (!before || old == before->end() || value < old->second)
+        if (!before || old == before->end() || value < old->second) {
             std::printf("  %-24s%16llu%12s\n", name.c_str(), value, "-");
-        else
+        } else {
             std::printf("  %-24s%16llu%12.0f\n", name.c_str(), value,
                         static_cast<double>(value - old->second) / seconds);
+        }
     }
 }
 
 void print_sample(const Sample& now, const Sample& before) {
     const double seconds = std::max(std::chrono::duration<double>(now.time - before.time).count(), 1e-6);
-    if (isatty(STDOUT_FILENO))
+    if (isatty(STDOUT_FILENO)) {
         std::fputs("\x1b[H\x1b[J", stdout);
+    }
     for (const auto& [id, counters] : now.cells) {
         const auto old = before.cells.find(id);
         print_cell(id, counters, old == before.cells.end() ? nullptr : &old->second, seconds);
@@ -90,11 +99,14 @@ void print_sample(const Sample& now, const Sample& before) {
 // The id of a cell, also when it was given by name. Empty with a reason on stderr.
 std::string find_cell(const jh_cell_id& cell) {
     std::vector<unsigned long> ids;
-    if (!read_cell_ids(ids))
+    if (!read_cell_ids(ids)) {
         return "";
-    for (const unsigned long id : ids)
-        if (cell.id >= 0 ? static_cast<unsigned long>(cell.id) == id : read_cell_file(id, "name") == cell.name)
+    }
+    for (const unsigned long id : ids) {
+        if (cell.id >= 0 ? static_cast<unsigned long>(cell.id) == id : read_cell_file(id, "name") == cell.name) {
             return std::to_string(id);
+        }
+    }
     std::fputs("cell stats: no such cell\n", stderr);
     return "";
 }
@@ -104,12 +116,14 @@ bool parse_options(Words words, Options& options) {
     while (!words.empty()) {
         const unsigned long long number = words.size() > 1 ? parse_number(words[1]).value_or(0) : 0;
         const std::string_view name = words[0];
-        if (number == 0 || (name != "-i" && name != "-n"))
+        if (number == 0 || (name != "-i" && name != "-n")) {
             return false;
-        if (name == "-i")
+        }
+        if (name == "-i") {
             options.interval = static_cast<double>(number);
-        else
+        } else {
             options.times = number;
+        }
         words = words.subspan(2);
     }
     return true;
@@ -121,22 +135,27 @@ int cell_stats(Words words) {
     Options options;
     if (!words.empty() && std::string_view(words[0]) != "-i" && std::string_view(words[0]) != "-n") {
         const auto cell = parse_cell_name(words);
-        if (!cell)
+        if (!cell) {
             return usage("cell stats: no cell's ID or name");
+        }
         options.only = find_cell(cell->id);
-        if (options.only.empty())
+        if (options.only.empty()) {
             return 1;
+        }
         words = words.subspan(cell->words);
     }
-    if (!parse_options(words, options))
+    if (!parse_options(words, options)) {
         return usage("cell stats: -i SECONDS and -n TIMES take a number from 1 on");
+    }
     Sample before;
     for (unsigned long long turn = 0; options.times == 0 || turn < options.times; ++turn) {
-        if (turn > 0)
+        if (turn > 0) {
             std::this_thread::sleep_for(std::chrono::duration<double>(options.interval));
+        }
         Sample now;
-        if (!read_sample(options, now))
+        if (!read_sample(options, now)) {
             return 1;
+        }
         print_sample(now, before);
         before = std::move(now);
     }

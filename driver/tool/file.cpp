@@ -14,12 +14,15 @@ bool read_all(int fd, std::vector<char>& bytes) {
     char chunk[65536];
     for (;;) {
         const ssize_t count = read(fd, chunk, sizeof(chunk));
-        if (count == 0)
+        if (count == 0) {
             return true;
-        if (count < 0 && errno == EINTR)
+        }
+        if (count < 0 && errno == EINTR) {
             continue;
-        if (count < 0)
+        }
+        if (count < 0) {
             return false;
+        }
         bytes.insert(bytes.end(), chunk, chunk + count);
     }
 }
@@ -27,8 +30,9 @@ bool read_all(int fd, std::vector<char>& bytes) {
 } // namespace
 
 Descriptor::~Descriptor() {
-    if (fd_ >= 0)
+    if (fd_ >= 0) {
         close(fd_);
+    }
 }
 
 std::optional<std::vector<char>> read_file(const char* path) {
@@ -48,8 +52,9 @@ std::optional<std::vector<char>> read_file(const char* path) {
 std::optional<std::string> read_line(const std::string& path) {
     const Descriptor file(open(path.c_str(), O_RDONLY | O_CLOEXEC));
     std::vector<char> bytes;
-    if (!file.valid() || !read_all(file.get(), bytes))
+    if (!file.valid() || !read_all(file.get(), bytes)) {
         return std::nullopt;
+    }
     std::string line(bytes.begin(), bytes.end());
     return line.substr(0, line.find('\n'));
 }

@@ -20,9 +20,11 @@ constexpr Command cell_commands[] = {
 };
 
 const Command* find(std::span<const Command> table, std::string_view name) {
-    for (const Command& command : table)
-        if (command.name == name)
+    for (const Command& command : table) {
+        if (command.name == name) {
             return &command;
+        }
+    }
     return nullptr;
 }
 
@@ -30,8 +32,9 @@ const Command* find(std::span<const Command> table, std::string_view name) {
 
 int usage(const char* complaint) {
     FILE* stream = complaint ? stderr : stdout;
-    if (complaint)
+    if (complaint) {
         std::fprintf(stderr, "jailhouse: %s\n", complaint);
+    }
     std::fputs("Usage: jailhouse COMMAND\n"
                "   enable SYSCONFIG\n"
                "   disable\n"
@@ -50,14 +53,17 @@ int usage(const char* complaint) {
 
 int main(int argc, char** argv) {
     Words words(argv, static_cast<std::size_t>(argc));
-    if (words.size() < 2)
+    if (words.size() < 2) {
         return usage("a command is missing");
+    }
     const std::string_view name = words[1];
-    if (name == "-h" || name == "--help")
+    if (name == "-h" || name == "--help") {
         return usage(nullptr);
+    }
     if (name == "cell") {
-        if (words.size() < 3)
+        if (words.size() < 3) {
             return usage("a cell command is missing");
+        }
         const Command* command = find(cell_commands, words[2]);
         return command ? command->run(words.subspan(3)) : usage("no such cell command");
     }

@@ -19,8 +19,9 @@ namespace {
 
 // What the descriptor's counts ask for; the descriptor's own size when that is not there as a whole.
 std::size_t expected_size(const std::vector<char>& config) {
-    if (config.size() < sizeof(jh_system))
+    if (config.size() < sizeof(jh_system)) {
         return sizeof(jh_system);
+    }
     jh_cell cell;
     std::memcpy(&cell, config.data() + offsetof(jh_system, root_cell), sizeof(cell));
     return sizeof(jh_system) + std::size_t{cell.cpu_set_size} + cell.num_memory_regions * sizeof(jh_memory) +
@@ -32,11 +33,13 @@ std::size_t expected_size(const std::vector<char>& config) {
 } // namespace
 
 int enable(Words words) {
-    if (words.size() != 1)
+    if (words.size() != 1) {
         return usage("enable takes one system config");
+    }
     const auto config = read_file(words[0]);
-    if (!config)
+    if (!config) {
         return 1;
+    }
     if (config->size() < expected_size(*config)) {
         // The device takes the sizes from the config itself and would read what lies behind it.
         std::fprintf(stderr, "%s: %zu bytes; a system config has at least %zu\nJAILHOUSE_ENABLE: %s\n", words[0],
@@ -47,7 +50,8 @@ int enable(Words words) {
 }
 
 int disable(Words words) {
-    if (!words.empty())
+    if (!words.empty()) {
         return usage("disable takes nothing");
+    }
     return call_device(JH_IOC_DISABLE, nullptr, "JAILHOUSE_DISABLE");
 }
