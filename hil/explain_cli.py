@@ -23,7 +23,9 @@ Readable = click.Path(exists=True, dir_okay=False, readable=True, path_type=Path
 @click.option("--dtb", "machines", multiple=True, type=Readable, help="The board's device tree, or a devices.yaml.")
 @click.option("--system", type=Readable, help="The system config (.cell or .yaml).")
 @click.option("--cell", "cells", multiple=True, type=Readable, help="A cell's config (.cell or .yaml); repeatable.")
-@click.option("--elf", "programs", multiple=True, type=Readable, help="An inmate's ELF, vmlinux or System.map; repeatable.")
+@click.option(
+    "--elf", "programs", multiple=True, type=Readable, help="An inmate's ELF, vmlinux or System.map; repeatable."
+)
 @click.option("--json", "as_json", is_flag=True, help='Print {"events": [...], "missing": [...]}.')
 @click.pass_context
 def explain(

@@ -30,7 +30,7 @@ def _parts(result: dict[str, Any]) -> Iterator[list[str]]:
         first, last = event["lines"]
         span = f"line {first}" if first == last else f"lines {first}-{last}"
         yield [f"== {title}{span}, confidence {round(event['confidence'] * 100)} %", ""]
-        yield textwrap.wrap(event["summary"] or "", WIDTH) + [""]
+        yield textwrap.wrap(event["summary"] or "", WIDTH, break_on_hyphens=False) + [""]
         yield from _fix(event)
         yield list(_dump(event)) + [""]
     if result["missing"]:
@@ -40,8 +40,8 @@ def _parts(result: dict[str, Any]) -> Iterator[list[str]]:
 
 def _nothing() -> Iterator[list[str]]:
     yield textwrap.wrap(
-        "A report of the hypervisor begins with a line such as `Unhandled data read at 0x...(4)` or `FATAL: ...` and ends with"
-        " `Parking CPU n (Cell: ...)`. Paste it as it stood on the console; a text that was typed again is not read.",
+        "A report of the hypervisor begins with a line such as `Unhandled data read at 0x...(4)` or `FATAL: ...` and ends"
+        " with `Parking CPU n (Cell: ...)`. Paste it as it stood on the console; a text that was typed again is not read.",
         WIDTH,
     )
 

@@ -33,8 +33,7 @@ class TrapExplainer:
         """A .cell file or its YAML. `system`: what it must be; None takes either."""
         is_system = bool(self._native.add_config(str(path)))
         if system is not None and is_system != system:
-            found, wanted = ("a system", "--cell") if not system else ("a cell's", "--system")
-            other = "--system" if wanted == "--cell" else "--cell"
+            wanted, other = ("--system", "--cell") if system else ("--cell", "--system")
             found = "a system config" if is_system else "the config of a cell"
             raise ValueError(f"{path}: is {found}: give it with {other}, not {wanted}")
 

@@ -35,13 +35,16 @@ std::string events_json(const std::vector<hil::TrapEvent>& events) {
 } // namespace
 
 void bind_traps(py::module_& module) {
-    py::class_<hil::TrapDecoder>(module, "TrapDecoder", "Finds panic reports in a byte stream; see hil/lib/trap_decoder.hpp.")
+    py::class_<hil::TrapDecoder>(module, "TrapDecoder",
+                                 "Finds panic reports in a byte stream; see hil/lib/trap_decoder.hpp.")
         .def(py::init<>())
         .def("feed", [](hil::TrapDecoder& self, const py::bytes& data) { self.feed(std::string_view(data)); })
         .def("flush", &hil::TrapDecoder::flush, "The console went quiet: decode what was collected.")
         .def("finish", &hil::TrapDecoder::finish, "End of input.")
         .def("pending", &hil::TrapDecoder::pending)
-        .def("take_json", [](hil::TrapDecoder& self) { return events_json(self.take()); }, "A JSON list of the new events.");
+        .def(
+            "take_json", [](hil::TrapDecoder& self) { return events_json(self.take()); },
+            "A JSON list of the new events.");
 
     py::class_<hil::TrapExplainer>(module, "TrapExplainer", "Explains traps with device trees, configs and symbols.")
         .def(py::init<>())
@@ -51,26 +54,31 @@ void bind_traps(py::module_& module) {
                  raise_unless(self.add_device_tree(bytes, path));
              })
         .def("add_devices",
-             [](hil::TrapExplainer& self, const std::string& path) { self.add_devices(value_or_raise(hil::read_device_table(path))); })
-        .def("add_config",
              [](hil::TrapExplainer& self, const std::string& path) {
-                 auto file = value_or_raise(hil::read_cell_file(path));
-                 const bool system = file.named.config.is_system();
-                 self.add_config(std::move(file));
-                 return system;
-             },
-             "Reads a .cell or .yaml file; returns whether it is a system config.")
-        .def("add_elf", [](hil::TrapExplainer& self, const std::string& path) { raise_unless(self.symbols().add_elf(path)); })
+                 self.add_devices(value_or_raise(hil::read_device_table(path)));
+             })
+        .def(
+            "add_config",
+            [](hil::TrapExplainer& self, const std::string& path) {
+                auto file = value_or_raise(hil::read_cell_file(path));
+                const bool system = file.named.config.is_system();
+                self.add_config(std::move(file));
+                return system;
+            },
+            "Reads a .cell or .yaml file; returns whether it is a system config.")
+        .def("add_elf",
+             [](hil::TrapExplainer& self, const std::string& path) { raise_unless(self.symbols().add_elf(path)); })
         .def("add_system_map",
              [](hil::TrapExplainer& self, const std::string& path) {
                  const auto bytes = value_or_raise(hil::read_file_bytes(path));
-                 raise_unless(self.symbols().add_system_map(
-                     {reinterpret_cast<const char*>(bytes.data()), bytes.size()}, path));
+                 raise_unless(
+                     self.symbols().add_system_map({reinterpret_cast<const char*>(bytes.data()), bytes.size()}, path));
              })
-        .def("explain_json",
-             [](const hil::TrapExplainer& self, const py::bytes& text) {
-                 return hil::explain_text(self, std::string_view(text))
-                     .dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
-             },
-             "{\"events\": […], \"missing\": […]} of a whole text, as JSON.");
+        .def(
+            "explain_json",
+            [](const hil::TrapExplainer& self, const py::bytes& text) {
+                return hil::explain_text(self, std::string_view(text))
+                    .dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
+            },
+            "{\"events\": […], \"missing\": […]} of a whole text, as JSON.");
 }

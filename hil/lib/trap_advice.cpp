@@ -48,9 +48,9 @@ void write_region(RegionAdvice& advice, const jh_memory& region, const std::stri
     advice.yaml = "memory:\n  - name: " + name + "\n    physical: " + hex_text(region.phys_start, 8) +
                   "\n    virtual: " + hex_text(region.virt_start, 8) + "\n    size: " + hex_text(region.size) +
                   "\n    flags: " + flags_to_text(region.flags, memory_flag_words()) + "\n";
-    advice.c = "/* " + name + " */ {\n\t.phys_start = " + hex_text(region.phys_start, 8) + ",\n\t.virt_start = " +
-               hex_text(region.virt_start, 8) + ",\n\t.size = " + hex_text(region.size) + ",\n\t.flags = " +
-               flags_as_c(region.flags) + ",\n},\n";
+    advice.c = "/* " + name + " */ {\n\t.phys_start = " + hex_text(region.phys_start, 8) +
+               ",\n\t.virt_start = " + hex_text(region.virt_start, 8) + ",\n\t.size = " + hex_text(region.size) +
+               ",\n\t.flags = " + flags_as_c(region.flags) + ",\n},\n";
 }
 
 std::uint64_t io_width(const TrappedAccess& access) {
@@ -77,9 +77,13 @@ jh_memory region_for(const TrappedAccess& access, const AdviceDevice& device) {
     return region;
 }
 
-std::string range_of(const jh_memory& region) { return virtual_range(region).text(); }
+std::string range_of(const jh_memory& region) {
+    return virtual_range(region).text();
+}
 
-std::string nth(std::size_t index) { return "memory region " + std::to_string(index); }
+std::string nth(std::size_t index) {
+    return "memory region " + std::to_string(index);
+}
 
 /// The region is there: what keeps the access out of it?
 RegionAdvice advise_present(const jh_memory& region, std::size_t index, const TrappedAccess& access,
@@ -88,13 +92,17 @@ RegionAdvice advise_present(const jh_memory& region, std::size_t index, const Tr
     advice.region = index;
     jh_memory better = region;
     const std::uint64_t right = access.execute ? JH_MEM_EXECUTE : access.write ? JH_MEM_WRITE : JH_MEM_READ;
-    const std::string where = nth(index) + " (" + range_of(region) + ", " + flags_to_text(region.flags, memory_flag_words()) + ")";
+    const std::string where =
+        nth(index) + " (" + range_of(region) + ", " + flags_to_text(region.flags, memory_flag_words()) + ")";
     const bool part_of_page = (region.size | region.phys_start) % cell_page_size != 0;
     if ((region.flags & right) == 0) {
         advice.finding = RegionAdvice::Finding::rights;
         better.flags |= right;
         advice.cause = where + " holds the address but does not allow to " +
-                       (access.execute ? "execute" : access.write ? "write" : "read") + " there";
+                       (access.execute ? "execute"
+                        : access.write ? "write"
+                                       : "read") +
+                       " there";
         advice.fix = "add the right to that region, if the cell is meant to have it";
     } else if (!access.execute && part_of_page && (region.flags & io_width(access)) == 0) {
         advice.finding = RegionAdvice::Finding::io_width;
@@ -135,8 +143,9 @@ RegionAdvice advise_region(const CellConfig* config, const TrappedAccess& access
     if (shorter != nullptr) {
         advice.finding = RegionAdvice::Finding::too_short;
         jh_memory better = *shorter;
-        const std::uint64_t end = device.size != 0 ? std::max(device.address + device.size, access.address + access.size)
-                                                   : (access.address | (cell_page_size - 1)) + 1;
+        const std::uint64_t end = device.size != 0
+                                      ? std::max(device.address + device.size, access.address + access.size)
+                                      : (access.address | (cell_page_size - 1)) + 1;
         better.size = end - better.virt_start;
         advice.cause = nth(*advice.region) + " (" + range_of(*shorter) + ") stops " +
                        hex_text(access.address - virtual_range(*shorter).end) + " bytes short of the address";
@@ -146,7 +155,8 @@ RegionAdvice advise_region(const CellConfig* config, const TrappedAccess& access
     }
     advice.region.reset();
     advice.cause = "no memory region of the cell holds the address";
-    advice.fix = access.execute ? "give the cell RAM there that it may execute" : "add a region for it to the cell's config";
+    advice.fix =
+        access.execute ? "give the cell RAM there that it may execute" : "add a region for it to the cell's config";
     write_region(advice, region_for(access, device), access.execute ? "ram" : device.name);
     return advice;
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Region advice: which region of a cell's config is absent, too short, or has the wrong rights or IO width for an access.
+// Region advice: which region of a cell's config is absent, too short, or has the wrong rights or IO width for an
+// access.
 #pragma once
 
 #include "hil/lib/cell_config.hpp"

@@ -13,10 +13,10 @@ namespace hil {
 namespace {
 
 constexpr std::size_t text_limit = 1024;
-constexpr std::size_t edge = 8;         // foreign bytes this near to a hole may belong into it
-constexpr float open_cost = 1.0F;       // a short run of foreign bytes begins: a few letters of another writer
-constexpr float foreign_cost = 0.1F;    // per byte of it
-constexpr float long_open_cost = 3.0F;  // a long one begins: whole lines of another writer
+constexpr std::size_t edge = 8;        // foreign bytes this near to a hole may belong into it
+constexpr float open_cost = 1.0F;      // a short run of foreign bytes begins: a few letters of another writer
+constexpr float foreign_cost = 0.1F;   // per byte of it
+constexpr float long_open_cost = 3.0F; // a long one begins: whole lines of another writer
 constexpr float long_foreign_cost = 0.01F;
 constexpr float blank_open_cost = 0.2F; // a run that begins with a blank or a line end
 constexpr float blank_cost = 0.02F;     // per foreign blank or line end
@@ -24,11 +24,13 @@ constexpr float lost_cost = 2.5F;       // a letter of the form is not in the te
 constexpr std::size_t states = 3;       // no foreign run, a short one, a long one
 
 /// Letters that hold a number or a name in place: without them it could be any.
-constexpr bool may_be_lost(char c) { return c != '(' && c != ')' && c != '"' && c != 'x'; }
+constexpr bool may_be_lost(char c) {
+    return c != '(' && c != ')' && c != '"' && c != 'x';
+}
 
 struct Element {
-    char letter = 0;   // a literal, or ' ' for any white space
-    char hole = 0;     // type of the hole it belongs to, or 0
+    char letter = 0; // a literal, or ' ' for any white space
+    char hole = 0;   // type of the hole it belongs to, or 0
     std::size_t number = 0;
     bool repeats = false;
 };
@@ -41,7 +43,12 @@ std::vector<Element> parse_form(std::string_view form, std::size_t& holes) {
             continue;
         }
         const char type = form[++i];
-        const std::size_t digits = type == '8' ? 8 : type == 'F' ? 16 : type == '7' ? 7 : type == '2' ? 2 : type == '1' ? 1 : 0;
+        const std::size_t digits = type == '8'   ? 8
+                                   : type == 'F' ? 16
+                                   : type == '7' ? 7
+                                   : type == '2' ? 2
+                                   : type == '1' ? 1
+                                                 : 0;
         if (digits == 0) {
             elements.push_back({0, type, holes, true});
         }
@@ -144,7 +151,9 @@ class Aligner {
     void prepare() { from_gap_.assign(cost_.size(), 0); }
 
   private:
-    [[nodiscard]] std::size_t at(std::size_t j, std::size_t i, std::size_t gap) const { return j * width_ + i * states + gap; }
+    [[nodiscard]] std::size_t at(std::size_t j, std::size_t i, std::size_t gap) const {
+        return j * width_ + i * states + gap;
+    }
 
     void relax(std::size_t j, std::size_t i, std::size_t gap, float cost, Step step, std::size_t from_gap = 0) {
         const std::size_t cell = at(j, i, gap);
@@ -238,7 +247,8 @@ bool touches_its_like(char hole, std::string_view text, std::size_t begin, std::
     if (hole == 'q') {
         return false;
     }
-    return (begin > 0 && belongs(hole, text[begin - 1]) && text[begin - 1] != 'x') || (end < text.size() && belongs(hole, text[end]));
+    return (begin > 0 && belongs(hole, text[begin - 1]) && text[begin - 1] != 'x') ||
+           (end < text.size() && belongs(hole, text[end]));
 }
 
 } // namespace
@@ -288,7 +298,8 @@ std::optional<Alignment> align_form(std::string_view form, std::string_view text
         for (std::size_t j = hole.begin; j < hole.end; ++j) {
             like += belongs(hole.type, text[j]) ? 1 : 0;
         }
-        hole.doubtful = like != hole.value.size() || near_foreign(foreign_at, text, hole.begin, hole.end) || touches_its_like(hole.type, text, hole.begin, hole.end) ||
+        hole.doubtful = like != hole.value.size() || near_foreign(foreign_at, text, hole.begin, hole.end) ||
+                        touches_its_like(hole.type, text, hole.begin, hole.end) ||
                         (hole.type == 'q' && hole.end - hole.begin != hole.value.size());
     }
     return result;

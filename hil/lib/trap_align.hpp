@@ -27,9 +27,10 @@ struct Alignment {
     std::vector<AlignedHole> holes;
 };
 
-/// The cheapest alignment of `form` with any part of `text` (at most 1 KiB of it is looked at). In the form a space stands for
-/// any white space; holes are %x (hexadecimal), %d (decimal), %q (up to a quote) and %8, %F (exactly 8, 16 hexadecimal digits).
-/// Nothing when no alignment costs less than `limit` times the form's letters. lossless: every letter must be in the text.
+/// The cheapest alignment of `form` with any part of `text` (at most 1 KiB of it is looked at). In the form a space
+/// stands for any white space; holes are %x (hexadecimal), %d (decimal), %q (up to a quote) and %8, %F (exactly 8, 16
+/// hexadecimal digits). Nothing when no alignment costs less than `limit` times the form's letters. lossless: every
+/// letter must be in the text.
 std::optional<Alignment> align_form(std::string_view form, std::string_view text, double limit, bool lossless = false);
 
 } // namespace hil

@@ -165,7 +165,8 @@ class Assembler {
 
     void message(TrapDraft& draft, const TrapFact& fact) {
         const std::size_t line_end = std::min(text_.find('\n', fact.begin), text_.size());
-        const std::size_t end = fact.unknown_form || fact.detail ? line_end : std::max<std::size_t>(fact.end, fact.begin);
+        const std::size_t end =
+            fact.unknown_form || fact.detail ? line_end : std::max<std::size_t>(fact.end, fact.begin);
         std::string line = cleaned(text_.substr(fact.begin, end - fact.begin));
         if (draft.event.messages.size() < 8 && (draft.event.messages.empty() || draft.event.messages.back() != line)) {
             draft.event.messages.push_back(std::move(line));
@@ -174,7 +175,8 @@ class Assembler {
 
     bool two_classes_follow(std::size_t index) const {
         std::size_t classes = 0;
-        for (std::size_t i = index + 1; i < facts_.size() && facts_[i].type != T::reg && facts_[i].type != T::park; ++i) {
+        for (std::size_t i = index + 1; i < facts_.size() && facts_[i].type != T::reg && facts_[i].type != T::park;
+             ++i) {
             classes += facts_[i].type == T::exception_class ? 1 : 0;
         }
         return classes >= 2;
@@ -237,7 +239,8 @@ class Assembler {
             if (draft.closed || !takes(draft, fact)) {
                 continue;
             }
-            const bool next = draft.last != R::count && static_cast<unsigned>(draft.last) + 1 == static_cast<unsigned>(fact.reg);
+            const bool next =
+                draft.last != R::count && static_cast<unsigned>(draft.last) + 1 == static_cast<unsigned>(fact.reg);
             const bool best_next = best != none && drafts_[best].last != R::count &&
                                    static_cast<unsigned>(drafts_[best].last) + 1 == static_cast<unsigned>(fact.reg);
             if (best == none || (next && !best_next) || (!interleaved_ && next == best_next)) {
@@ -253,7 +256,8 @@ class Assembler {
     }
 
     void reg(const TrapFact& fact) {
-        if (rows_ != none && drafts_[rows_].last == fact.reg && drafts_[rows_].event.registers.get(fact.reg) == fact.value) {
+        if (rows_ != none && drafts_[rows_].last == fact.reg &&
+            drafts_[rows_].event.registers.get(fact.reg) == fact.value) {
             touch(drafts_[rows_], fact); // the same row twice
             return;
         }
@@ -297,8 +301,9 @@ class Assembler {
     void park(const TrapFact& fact) {
         if (last_park_ != none) {
             const TrapEvent& event = drafts_[last_park_].event;
-            if (drafts_[last_park_].end + 200 > fact.begin && event.cpu == fact.value && last_park_ + 1 == drafts_.size() &&
-                parked_at_ == drafts_[last_park_].end && event.cell == cell_name(fact.name)) {
+            if (drafts_[last_park_].end + 200 > fact.begin && event.cpu == fact.value &&
+                last_park_ + 1 == drafts_.size() && parked_at_ == drafts_[last_park_].end &&
+                event.cell == cell_name(fact.name)) {
                 touch(drafts_[last_park_], fact); // the same line twice
                 parked_at_ = drafts_[last_park_].end;
                 return;
@@ -340,8 +345,8 @@ class Assembler {
     std::size_t last_park_ = none; // the draft that took the last Parking line
     std::size_t late_ = none;      // a closed draft (its number plus one) whose dump follows it
     std::uint32_t parked_at_ = 0;
-    bool detail_ = false;          // the newest draft's first line is only an explanation so far
-    bool interleaved_ = false;     // two CPUs report at once, line by line
+    bool detail_ = false;      // the newest draft's first line is only an explanation so far
+    bool interleaved_ = false; // two CPUs report at once, line by line
 };
 
 TrapKind kind_of_class(std::uint32_t exception_class) {
@@ -383,7 +388,8 @@ bool is_whole(const TrapDraft& draft) {
     case TrapArch::arm:
         return first_line && (event.has_class_line || event.kind == TrapKind::hyp) && event.registers.size() >= 18;
     case TrapArch::x86:
-        return first_line && event.registers.has(R::rip) && (event.registers.has(R::efer) || event.kind == TrapKind::hyp);
+        return first_line && event.registers.has(R::rip) &&
+               (event.registers.has(R::efer) || event.kind == TrapKind::hyp);
     default:
         return false;
     }

@@ -14,13 +14,13 @@ namespace hil {
 /// An event in the making: what it is, and where its elements stand in the text.
 struct TrapDraft {
     TrapEvent event;
-    bool head_unknown = false;   // its first line says FATAL, and nothing that is in the grammar
+    bool head_unknown = false; // its first line says FATAL, and nothing that is in the grammar
     bool head_damaged = false;
     bool mid_sentence = false;
     bool fatal_seen = false;
     bool cell_state = false;
     bool bare = false;
-    bool closed = false;         // parked, stopped, or cut off by a gap
+    bool closed = false; // parked, stopped, or cut off by a gap
     TrapRegister last = TrapRegister::count;
     std::uint32_t head_begin = 0; // of the first line
     std::uint32_t begin = 0;      // of the first element

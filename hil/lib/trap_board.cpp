@@ -147,7 +147,8 @@ bool has_word(std::string_view words, std::string_view hints) {
 
 const BoardTable* board_for(std::string_view words) {
     std::string lower(words);
-    std::transform(lower.begin(), lower.end(), lower.begin(), [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
+    std::transform(lower.begin(), lower.end(), lower.begin(),
+                   [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
     const BoardTable* found = nullptr;
     for (const BoardTable& board : boards) {
         if (has_word(lower, board.hints)) {

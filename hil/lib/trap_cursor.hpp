@@ -28,8 +28,8 @@ class TrapCursor {
         }
     }
 
-    /// The letters of `text`; a space in it, and any place between its letters, may be any white space in the input (what
-    /// wrapping and text taken from a PDF do). On failure the cursor stays.
+    /// The letters of `text`; a space in it, and any place between its letters, may be any white space in the input
+    /// (what wrapping and text taken from a PDF do). On failure the cursor stays.
     bool literal(std::string_view text) {
         const char* const start = at_;
         for (char c : text) {
@@ -111,8 +111,8 @@ class TrapCursor {
             const char* const before = at_;
             skip_space();
             // More than one blank in the middle of a number: it lost digits, and the next word begins.
-            const bool line_end = std::string_view(before, static_cast<std::size_t>(at_ - before)).find('\n') !=
-                                  std::string_view::npos;
+            const bool line_end =
+                std::string_view(before, static_cast<std::size_t>(at_ - before)).find('\n') != std::string_view::npos;
             if (at_ == before || read == 0 || ++blanks > count || (at_ - before > 1 && !line_end) || at_ >= end_ ||
                 !is_hex(*at_)) {
                 at_ = start;

@@ -12,19 +12,21 @@
 namespace hil {
 namespace {
 
-constexpr std::size_t line_limit = 4096;         // a longer line counts as several
-constexpr std::size_t look_back = 1024;          // bytes before the first anchor that may hold a damaged first line
-constexpr std::size_t region_limit = 64 * 1024;  // of one region
-constexpr std::size_t quiet_limit = 24;          // lines without anything of a trap that end a region
-constexpr std::size_t attempt_limit = 6;         // early decodings of one region
-constexpr std::size_t event_limit = 65536;       // events not yet taken
+constexpr std::size_t line_limit = 4096;        // a longer line counts as several
+constexpr std::size_t look_back = 1024;         // bytes before the first anchor that may hold a damaged first line
+constexpr std::size_t region_limit = 64 * 1024; // of one region
+constexpr std::size_t quiet_limit = 24;         // lines without anything of a trap that end a region
+constexpr std::size_t attempt_limit = 6;        // early decodings of one region
+constexpr std::size_t event_limit = 65536;      // events not yet taken
 
 const char* find_newline(const char* begin, const char* end) {
     const void* found = std::memchr(begin, '\n', static_cast<std::size_t>(end - begin));
     return found == nullptr ? end : static_cast<const char*>(found);
 }
 
-bool is_blank(std::string_view line) { return line.find_first_not_of(" \t\r\n>|") == std::string_view::npos; }
+bool is_blank(std::string_view line) {
+    return line.find_first_not_of(" \t\r\n>|") == std::string_view::npos;
+}
 
 bool ends_report(std::string_view line) {
     return line.find("ing CPU") != std::string_view::npos;
@@ -38,7 +40,8 @@ void TrapDecoder::feed(std::string_view bytes) {
     while (cursor < end) {
         if (!partial_.empty()) {
             const std::size_t room = line_limit - partial_.size();
-            const char* const stop = find_newline(cursor, std::min(end, cursor + std::min<std::size_t>(room, static_cast<std::size_t>(end - cursor))));
+            const char* const stop = find_newline(
+                cursor, std::min(end, cursor + std::min<std::size_t>(room, static_cast<std::size_t>(end - cursor))));
             const bool newline = stop < end && *stop == '\n';
             const char* const next = newline ? stop + 1 : stop;
             partial_.append(cursor, next);
@@ -66,7 +69,8 @@ void TrapDecoder::feed(std::string_view bytes) {
                 }
             }
         }
-        const char* const stop = find_newline(cursor, std::min(end, cursor + std::min<std::size_t>(line_limit, static_cast<std::size_t>(end - cursor))));
+        const char* const stop = find_newline(
+            cursor, std::min(end, cursor + std::min<std::size_t>(line_limit, static_cast<std::size_t>(end - cursor))));
         const bool newline = stop < end && *stop == '\n';
         if (newline || static_cast<std::size_t>(stop - cursor) >= line_limit) {
             const char* const next = newline ? stop + 1 : stop;
@@ -92,7 +96,8 @@ const char* TrapDecoder::idle(const char* cursor, const char* end) {
     const char* const anchor = find_trap_anchor(cursor, end);
     const char* line_start = anchor;
     if (anchor < end) {
-        const void* newline = anchor == cursor ? nullptr : memrchr(cursor, '\n', static_cast<std::size_t>(anchor - cursor));
+        const void* newline =
+            anchor == cursor ? nullptr : memrchr(cursor, '\n', static_cast<std::size_t>(anchor - cursor));
         line_start = newline == nullptr ? cursor : static_cast<const char*>(newline) + 1;
     }
     line_ += count_newlines(cursor, line_start);
@@ -170,8 +175,9 @@ void TrapDecoder::emit(std::vector<TrapEvent> events) {
 
 /// The Parking line of the event before, a second time: two terminals wrote the same log, or lines are doubled.
 bool TrapDecoder::repeats_last_end(const TrapEvent& event) const {
-    return event.kind == TrapKind::unknown && event.registers.empty() && event.outcome != TrapOutcome::unknown && last_end_.line != 0 &&
-           event.first_line <= last_end_.line + 2 && event.cpu == last_end_.cpu && event.cell == last_end_.cell;
+    return event.kind == TrapKind::unknown && event.registers.empty() && event.outcome != TrapOutcome::unknown &&
+           last_end_.line != 0 && event.first_line <= last_end_.line + 2 && event.cpu == last_end_.cpu &&
+           event.cell == last_end_.cell;
 }
 
 void TrapDecoder::flush() {
@@ -198,7 +204,9 @@ void TrapDecoder::finish() {
     flush();
 }
 
-std::vector<TrapEvent> TrapDecoder::take() { return std::exchange(events_, {}); }
+std::vector<TrapEvent> TrapDecoder::take() {
+    return std::exchange(events_, {});
+}
 
 std::vector<TrapEvent> decode_traps(std::string_view text) {
     TrapDecoder decoder;

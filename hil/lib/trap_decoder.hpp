@@ -13,11 +13,11 @@
 
 namespace hil {
 
-/// Streaming decoder. Memory is bounded whatever the input: a look-back of 4 KiB, at most 64 KiB of a region that looks like
-/// a trap, and the events not yet taken (the oldest are dropped beyond 65,536; dropped() tells).
+/// Streaming decoder. Memory is bounded whatever the input: a look-back of 4 KiB, at most 64 KiB of a region that looks
+/// like a trap, and the events not yet taken (the oldest are dropped beyond 65,536; dropped() tells).
 ///
-/// A whole report becomes an event at its last byte. An incomplete one waits for more: for 24 lines without anything of a
-/// trap, or for flush(), which a live console calls when the line has gone quiet.
+/// A whole report becomes an event at its last byte. An incomplete one waits for more: for 24 lines without anything of
+/// a trap, or for flush(), which a live console calls when the line has gone quiet.
 class TrapDecoder {
   public:
     TrapDecoder() = default;
@@ -48,15 +48,15 @@ class TrapDecoder {
         std::uint64_t line = 0;
     };
 
-    std::string history_;               // the last bytes before a region, whole lines
-    std::string partial_;               // an unterminated line
-    std::string region_;                // the lines that look like a trap, and those between
-    std::uint64_t line_ = 1;            // number of the line that comes next
-    std::uint64_t region_line_ = 1;     // number of the region's first line
-    std::size_t quiet_lines_ = 0;       // lines without anything of a trap at the region's end
-    std::size_t attempts_ = 0;          // early decodings of this region that found it incomplete
+    std::string history_;           // the last bytes before a region, whole lines
+    std::string partial_;           // an unterminated line
+    std::string region_;            // the lines that look like a trap, and those between
+    std::uint64_t line_ = 1;        // number of the line that comes next
+    std::uint64_t region_line_ = 1; // number of the region's first line
+    std::size_t quiet_lines_ = 0;   // lines without anything of a trap at the region's end
+    std::size_t attempts_ = 0;      // early decodings of this region that found it incomplete
     bool collecting_ = false;
-    End last_end_;                      // of the event before
+    End last_end_; // of the event before
     TrapArch last_arch_ = TrapArch::unknown;
     std::uint64_t dropped_ = 0;
     std::vector<TrapEvent> events_;

@@ -46,7 +46,9 @@ constexpr std::array<std::pair<R, const char*>, 34> fixed_names{{
     {R::efer, "efer"},
 }};
 
-bool has_dump(const TrapEvent& event) { return event.registers.size() > 0; }
+bool has_dump(const TrapEvent& event) {
+    return event.registers.size() > 0;
+}
 
 } // namespace
 
@@ -74,8 +76,9 @@ std::string_view to_string(TrapArch arch) {
 }
 
 std::string_view to_string(TrapKind kind) {
-    constexpr std::array<std::string_view, 13> names{"unknown", "data", "instruction", "pio", "mmio",   "msr", "pci-config",
-                                                     "apic",    "hvc",  "smc",         "vmexit", "hyp", "other"};
+    constexpr std::array<std::string_view, 13> names{"unknown", "data",       "instruction", "pio", "mmio",
+                                                     "msr",     "pci-config", "apic",        "hvc", "smc",
+                                                     "vmexit",  "hyp",        "other"};
     return names[static_cast<std::size_t>(kind)];
 }
 
@@ -90,8 +93,8 @@ std::string_view to_string(TrapOutcome outcome) {
 }
 
 std::string_view to_string(TrapField field) {
-    constexpr std::array<std::string_view, 9> names{"arch",           "kind", "access", "address", "size",
-                                                    "exception_class", "cpu",  "cell",   "pc"};
+    constexpr std::array<std::string_view, 9> names{"arch", "kind", "access", "address", "size", "exception_class",
+                                                    "cpu",  "cell", "pc"};
     return names[static_cast<std::size_t>(field)];
 }
 
@@ -135,9 +138,8 @@ std::vector<std::string> missing_from(const TrapEvent& event) {
         }
     }
     if (event.outcome == TrapOutcome::unknown) {
-        missing.emplace_back(event.kind == TrapKind::hyp
-                                 ? "the Stopping line, which names the CPU and the cell"
-                                 : "the Parking line, which names the CPU and the cell");
+        missing.emplace_back(event.kind == TrapKind::hyp ? "the Stopping line, which names the CPU and the cell"
+                                                         : "the Parking line, which names the CPU and the cell");
     } else if (!event.cell || !event.cpu) {
         missing.emplace_back("a legible Parking line: the cell or the CPU in it cannot be read");
     }

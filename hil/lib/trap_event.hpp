@@ -144,20 +144,20 @@ struct TrapEvent {
     TrapKind kind = TrapKind::unknown;
     TrapAccess access = TrapAccess::unknown;
     TrapOutcome outcome = TrapOutcome::unknown;
-    bool has_first_line = false;       // the line that names what was trapped
-    bool has_class_line = false;       // "FATAL: … (exception class 0x…)"
-    bool forbidden = false;            // "forbidden access" (refused) rather than "unhandled trap" (nobody there)
-    bool recovered = false;            // at least one element was read from damaged text
+    bool has_first_line = false;          // the line that names what was trapped
+    bool has_class_line = false;          // "FATAL: … (exception class 0x…)"
+    bool forbidden = false;               // "forbidden access" (refused) rather than "unhandled trap" (nobody there)
+    bool recovered = false;               // at least one element was read from damaged text
     std::optional<std::uint64_t> address; // physical address, port, MSR, APIC offset or PCI register, by kind
     std::optional<std::uint32_t> size;    // bytes, as printed
     std::optional<std::uint32_t> exception_class;
     std::optional<std::uint32_t> cpu;
     std::optional<std::string> cell;
     std::optional<std::uint64_t> pc;
-    std::optional<std::uint32_t> syndrome;   // ESR_EL2 / HSR, 32 bits
-    std::optional<std::uint32_t> el;         // exception level named by an arm64 dump
-    std::optional<std::uint32_t> code;       // VM-exit reason, #VMEXIT exit code, exception vector, SMC trap number
-    std::optional<std::uint32_t> pci_bdf;    // bus << 8 | device << 3 | function
+    std::optional<std::uint32_t> syndrome; // ESR_EL2 / HSR, 32 bits
+    std::optional<std::uint32_t> el;       // exception level named by an arm64 dump
+    std::optional<std::uint32_t> code;     // VM-exit reason, #VMEXIT exit code, exception vector, SMC trap number
+    std::optional<std::uint32_t> pci_bdf;  // bus << 8 | device << 3 | function
     TrapRegisters registers;
     std::bitset<static_cast<std::size_t>(TrapField::count)> inferred;
     std::vector<std::string> messages; // the lines that say what happened, cleaned, in order
@@ -179,7 +179,8 @@ std::string_view to_string(TrapField field);
 /// 0…1: how much of the report was there and read without doubt.
 double confidence_of(const TrapEvent& event);
 
-/// What is missing from a report, by name, each a phrase for a person ("the Parking line, which names the CPU and the cell").
+/// What is missing from a report, by name, each a phrase for a person ("the Parking line, which names the CPU and the
+/// cell").
 std::vector<std::string> missing_from(const TrapEvent& event);
 
 } // namespace hil

@@ -34,7 +34,9 @@ class TrapStory {
     }
 
   private:
-    [[nodiscard]] std::string cell() const { return event_.cell ? "cell \"" + *event_.cell + "\"" : "a cell that the text does not name"; }
+    [[nodiscard]] std::string cell() const {
+        return event_.cell ? "cell \"" + *event_.cell + "\"" : "a cell that the text does not name";
+    }
     [[nodiscard]] bool in_root() const { return config_ != nullptr && config_->is_system(); }
 
     void find_config() {
@@ -118,7 +120,8 @@ class TrapStory {
         for (const CellFile& file : known_.configs_) {
             words += file.named.config.name() + " ";
         }
-        for (std::size_t at = 0; words.size() < 400 && (at = before_.find("cell \"", at)) != std::string_view::npos; at += 6) {
+        for (std::size_t at = 0; words.size() < 400 && (at = before_.find("cell \"", at)) != std::string_view::npos;
+             at += 6) {
             words += std::string(before_.substr(at + 6, before_.substr(at + 6, 32).find('"'))) + " ";
         }
         return words;
@@ -159,12 +162,14 @@ class TrapStory {
             break;
         case K::msr:
             out_.cause = "the guest touched an MSR that the hypervisor neither passes through nor emulates";
-            out_.fix = "no config line grants an MSR: keep the guest from using it (a kernel option, another CPU model, "
-                       "or a kernel without that driver)";
+            out_.fix =
+                "no config line grants an MSR: keep the guest from using it (a kernel option, another CPU model, "
+                "or a kernel without that driver)";
             break;
         case K::apic:
             out_.cause = "the guest programmed its local APIC in a way that the hypervisor refuses";
-            out_.fix = "keep the guest from it; Linux: check the kernel options for the APIC and the performance counters";
+            out_.fix =
+                "keep the guest from it; Linux: check the kernel options for the APIC and the performance counters";
             break;
         case K::pci_config:
             pci_cause();
@@ -173,7 +178,8 @@ class TrapStory {
             smc_cause();
             break;
         case K::hvc:
-            out_.cause = "the guest made a hypervisor call that is none of Jailhouse's (its immediate is 0x4a48)" + immediate();
+            out_.cause =
+                "the guest made a hypervisor call that is none of Jailhouse's (its immediate is 0x4a48)" + immediate();
             out_.fix = "look at the instruction at the pc: a PSCI or KVM call by HVC, or a stray one";
             break;
         case K::vmexit:
@@ -185,7 +191,8 @@ class TrapStory {
         case K::other:
             if (event_.exception_class && event_.arch != TrapArch::x86) {
                 out_.cause = "an exception of class " + trap_hex(*event_.exception_class) + " (" +
-                             std::string(exception_class_name(*event_.exception_class)) + ") that the hypervisor does not handle";
+                             std::string(exception_class_name(*event_.exception_class)) +
+                             ") that the hypervisor does not handle";
             }
             break;
         case K::unknown:
@@ -200,19 +207,24 @@ class TrapStory {
     }
 
     void ecam_cause() {
-        out_.cause = "the registers hold 0x110a and 0x4106, the ids of an ivshmem device: the inmate searched the virtual PCI "
-                     "bus for one, found none, and read on past the end of the configuration window (ECAM)";
-        out_.fix = "the cell has no ivshmem device, or not on the bus that the inmate searches: add one to its config "
-                   "(type, bdf, first region, id, peers) with its shared-memory regions, and the peer in the other cell";
-        out_.fix_yaml = "pci:\n  - type: ivshmem\n    domain: 1\n    bdf: \"00:00.0\"\n    first-region: <state table's region>\n"
-                        "    peer-id: 1\n    peers: 2\n    protocol: custom\n";
+        out_.cause =
+            "the registers hold 0x110a and 0x4106, the ids of an ivshmem device: the inmate searched the virtual PCI "
+            "bus for one, found none, and read on past the end of the configuration window (ECAM)";
+        out_.fix =
+            "the cell has no ivshmem device, or not on the bus that the inmate searches: add one to its config "
+            "(type, bdf, first region, id, peers) with its shared-memory regions, and the peer in the other cell";
+        out_.fix_yaml =
+            "pci:\n  - type: ivshmem\n    domain: 1\n    bdf: \"00:00.0\"\n    first-region: <state table's region>\n"
+            "    peer-id: 1\n    peers: 2\n    protocol: custom\n";
         out_.fix_c = "{\n\t.type = JAILHOUSE_PCI_TYPE_IVSHMEM,\n\t.domain = 1,\n\t.bdf = 0,\n\t.bar_mask = "
-                     "JAILHOUSE_IVSHMEM_BAR_MASK_INTX,\n\t.shmem_regions_start = 0,\n\t.shmem_dev_id = 1,\n\t.shmem_peers = 2,\n},\n";
+                     "JAILHOUSE_IVSHMEM_BAR_MASK_INTX,\n\t.shmem_regions_start = 0,\n\t.shmem_dev_id = "
+                     "1,\n\t.shmem_peers = 2,\n},\n";
         if (config_ != nullptr) {
             const bool has = std::any_of(config_->pci_devices.begin(), config_->pci_devices.end(),
                                          [](const jh_pci_device& d) { return d.type == JH_PCI_IVSHMEM; });
-            out_.cause += has ? "; " + config_path_ + " does have an ivshmem device, so the cell that ran had another config, or the "
-                                "inmate takes the window's address from elsewhere than the comm region"
+            out_.cause += has ? "; " + config_path_ +
+                                    " does have an ivshmem device, so the cell that ran had another config, or the "
+                                    "inmate takes the window's address from elsewhere than the comm region"
                               : "; " + config_path_ + " indeed has none";
         }
     }
@@ -263,15 +275,16 @@ class TrapStory {
 
     [[nodiscard]] std::string no_syndrome() const {
         const auto abort = event_.syndrome ? decode_abort(*event_.syndrome) : std::nullopt;
-        return abort && abort->data && !abort->valid
-                   ? " The processor gave no instruction syndrome (a pair, multiple, vector or cache instruction), so the size "
-                     "printed in brackets is not the access's."
-                   : "";
+        return abort && abort->data && !abort->valid ? " The processor gave no instruction syndrome (a pair, multiple, "
+                                                       "vector or cache instruction), so the size "
+                                                       "printed in brackets is not the access's."
+                                                     : "";
     }
 
     void access_cause() {
         if (!event_.address) {
-            out_.cause = "an access to an address that the hypervisor gives to nobody in this cell; the address is not in the text";
+            out_.cause = "an access to an address that the hypervisor gives to nobody in this cell; the address is not "
+                         "in the text";
             return;
         }
         const std::string loading = being_loaded();
@@ -281,25 +294,30 @@ class TrapStory {
             out_.cause = "the memory at " + trap_hex(*event_.address) + " belongs to cell \"" + name +
                          "\" since that was created: the root may no longer touch it" +
                          (loading.empty() ? "" : "; the root was writing the image of cell \"" + loading + "\"");
-            out_.fix = loading.empty() ? "keep the root off it, or mark the region root-shared in " + owner->path.filename().string()
-                                       : "mark the RAM of cell \"" + loading + "\" loadable, and let no other cell's region overlap it";
+            out_.fix =
+                loading.empty()
+                    ? "keep the root off it, or mark the region root-shared in " + owner->path.filename().string()
+                    : "mark the RAM of cell \"" + loading + "\" loadable, and let no other cell's region overlap it";
             return;
         }
         if (!loading.empty() && event_.access == TrapAccess::write && (config_ == nullptr || root)) {
             out_.cause = "`cell load` was writing the image of cell \"" + loading +
-                         "\": its loadable RAM contains memory that the root does not own at " + trap_hex(*event_.address) +
-                         " (never in the system config, or taken by another region)";
-            out_.fix = "move that RAM to memory that the system config gives to the root, and that no shared region uses";
+                         "\": its loadable RAM contains memory that the root does not own at " +
+                         trap_hex(*event_.address) + " (never in the system config, or taken by another region)";
+            out_.fix =
+                "move that RAM to memory that the system config gives to the root, and that no shared region uses";
         }
         const RegionAdvice advice = advise_region(config_, access(), advice_device_);
         if (advice.finding == RegionAdvice::Finding::covered) {
-            out_.cause = config_path_ + ": " + advice.cause + ": the cell that ran had another config, or another cell has taken "
+            out_.cause = config_path_ + ": " + advice.cause +
+                         ": the cell that ran had another config, or another cell has taken "
                          "the memory since";
             out_.fix = "compare the config that was created with this file, and give the configs of all cells (--cell)";
             return;
         }
         if (out_.cause.empty()) {
-            out_.cause = config_ == nullptr ? "no region of the cell's config allows this access" : config_path_ + ": " + advice.cause;
+            out_.cause = config_ == nullptr ? "no region of the cell's config allows this access"
+                                            : config_path_ + ": " + advice.cause;
             out_.fix = advice.fix;
         }
         if (loading.empty() || config_ != nullptr) {
@@ -313,9 +331,11 @@ class TrapStory {
     }
 
     void instruction_cause() {
-        out_.cause = "the cell executed at " + (event_.address ? trap_hex(*event_.address) : std::string("an unknown address")) +
+        out_.cause = "the cell executed at " +
+                     (event_.address ? trap_hex(*event_.address) : std::string("an unknown address")) +
                      ", where it has no memory that it may execute";
-        out_.fix = "make the cell's RAM large enough for the image and its stack, and load the image where it is linked";
+        out_.fix =
+            "make the cell's RAM large enough for the image and its stack, and load the image where it is linked";
         if (!event_.address || config_ == nullptr) {
             return;
         }
@@ -331,7 +351,8 @@ class TrapStory {
         if (config_ != nullptr && event_.address) {
             for (const jh_pio& region : config_->pio) {
                 if (*event_.address >= region.base && *event_.address < std::uint64_t{region.base} + region.length) {
-                    out_.cause = config_path_ + " grants port " + port + ": the cell that ran had another config, or the port "
+                    out_.cause = config_path_ + " grants port " + port +
+                                 ": the cell that ran had another config, or the port "
                                  "was taken by another cell";
                     out_.fix = "compare the config that was created with this file";
                     return;
@@ -379,7 +400,8 @@ class TrapStory {
             const std::string text = vmx_qualification_text(*code, *q);
             out_.cause += text.empty() ? "" : " (" + text + ")";
         }
-        out_.fix = triple ? "the guest faulted, and faulted again while handling that: look at its page tables (CR3), its IDT and "
+        out_.fix = triple ? "the guest faulted, and faulted again while handling that: look at its page tables (CR3), "
+                            "its IDT and "
                             "the instruction at the pc; without an IDT any exception ends like this"
                           : "look at the instruction at the pc";
     }
@@ -387,14 +409,16 @@ class TrapStory {
     void hyp_cause() {
         out_.cause = "the hypervisor itself failed, not a cell";
         if (event_.code) {
-            out_.cause += ": exception #" + std::to_string(*event_.code) + " (" + std::string(x86_exception_name(*event_.code)) + ")";
+            out_.cause += ": exception #" + std::to_string(*event_.code) + " (" +
+                          std::string(x86_exception_name(*event_.code)) + ")";
             if (const auto error = event_.registers.get(R::error_code); error && *event_.code == 14) {
                 out_.cause += ", " + page_fault_text(*error);
             }
         } else if (event_.syndrome) {
             out_.cause += ": " + describe_syndrome(*event_.syndrome, event_.arch);
         }
-        out_.fix = "the machine must be reset; report it with the hypervisor's version, the system config and this dump";
+        out_.fix =
+            "the machine must be reset; report it with the hypervisor's version, the system config and this dump";
     }
 
     /// "load failed, then start": the load is the cause.
@@ -412,9 +436,11 @@ class TrapStory {
         if (failed == std::string_view::npos || (created != std::string_view::npos && failed < created)) {
             return;
         }
-        const auto line = before_.substr(failed, std::min(before_.find_first_of("\r\n", failed), before_.size()) - failed);
+        const auto line =
+            before_.substr(failed, std::min(before_.find_first_of("\r\n", failed), before_.size()) - failed);
         const std::string effect = out_.cause;
-        out_.cause = "the load failed before the start (" + std::string(line) + "), so the cell ran without its image: that is the cause";
+        out_.cause = "the load failed before the start (" + std::string(line) +
+                     "), so the cell ran without its image: that is the cause";
         if (!effect.empty()) {
             out_.cause += "; what followed: " + effect;
         }
@@ -438,7 +464,8 @@ class TrapStory {
             text = "an MSR " + std::string(event_.access == TrapAccess::unknown ? "access" : to_string(event_.access));
             break;
         case K::pci_config:
-            text = "a PCI configuration " + std::string(event_.access == TrapAccess::unknown ? "access" : to_string(event_.access));
+            text = "a PCI configuration " +
+                   std::string(event_.access == TrapAccess::unknown ? "access" : to_string(event_.access));
             break;
         case K::apic:
             text = "an APIC " + std::string(event_.access == TrapAccess::unknown ? "access" : to_string(event_.access));
@@ -462,7 +489,10 @@ class TrapStory {
             text += " of " + std::to_string(*event_.size) + (*event_.size == 1 ? " byte" : " bytes");
         }
         if (event_.address) {
-            text += (event_.kind == K::pio ? " at port " : event_.kind == K::apic ? " at offset " : " at ") + trap_hex(*event_.address);
+            text += (event_.kind == K::pio    ? " at port "
+                     : event_.kind == K::apic ? " at offset "
+                                              : " at ") +
+                    trap_hex(*event_.address);
         }
         return text;
     }
@@ -518,7 +548,9 @@ void TrapExplainer::add_devices(DeviceTable devices) {
     }
 }
 
-void TrapExplainer::add_config(CellFile file) { configs_.push_back(std::move(file)); }
+void TrapExplainer::add_config(CellFile file) {
+    configs_.push_back(std::move(file));
+}
 
 TrapExplanation TrapExplainer::explain(const TrapEvent& event, std::string_view before) const {
     return TrapStory(*this, event, before).tell();

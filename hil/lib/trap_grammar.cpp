@@ -188,7 +188,8 @@ class Scanner {
         TrapCursor c = cursor(p + 1);
         std::uint64_t number = 0;
         std::uint64_t value = 0;
-        if (!boundary_before(text_, p) || !c.digits(number) || number > 29 || !c.literal(":") || !c.hex_fixed(16, value)) {
+        if (!boundary_before(text_, p) || !c.digits(number) || number > 29 || !c.literal(":") ||
+            !c.hex_fixed(16, value)) {
             return nullptr;
         }
         return reg(static_cast<R>(static_cast<unsigned>(R::x0) + number), value, p, c.at());
@@ -253,8 +254,8 @@ class Scanner {
         std::uint64_t ec = 0;
         std::uint64_t il = 0;
         std::uint64_t iss = 0;
-        if (c.literal("esr: ") && c.hex_fixed(2, ec) && c.literal(" ") && c.hex_fixed(1, il) && il <= 1 && c.literal(" ") &&
-            c.hex_fixed(7, iss) && ec <= 0x3f && iss <= 0x1ffffff) {
+        if (c.literal("esr: ") && c.hex_fixed(2, ec) && c.literal(" ") && c.hex_fixed(1, il) && il <= 1 &&
+            c.literal(" ") && c.hex_fixed(7, iss) && ec <= 0x3f && iss <= 0x1ffffff) {
             return reg(R::a64_esr, compose_esr(ec, il, iss), p, c.at());
         }
         if (const char* end = fixed(p, "exitinfo1 0x", R::exitinfo1, 16, false)) {
@@ -287,8 +288,8 @@ class Scanner {
 
     const char* head(const char* p) { return form(p, 'U'); }
 
-    /// "nhandled data read at 0x…(4)": another writer's bytes stand between its first letter and the rest, or it is cut off.
-    /// A small u means that a person wrote the line again: that is not evidence.
+    /// "nhandled data read at 0x…(4)": another writer's bytes stand between its first letter and the rest, or it is cut
+    /// off. A small u means that a person wrote the line again: that is not evidence.
     const char* beheaded(const char* p) {
         if (p > text_.data() && (p[-1] == 'U' || p[-1] == 'u')) {
             return nullptr;
@@ -499,7 +500,9 @@ void drop_descending(std::vector<TrapFact>& facts) {
 
 } // namespace
 
-std::span<const TrapForm> trap_forms() { return forms; }
+std::span<const TrapForm> trap_forms() {
+    return forms;
+}
 
 bool match_trap_hole(TrapCursor& cursor, char type, bool before_parenthesis, TrapFact& fact) {
     std::uint64_t value = 0;
@@ -569,8 +572,8 @@ bool match_trap_hole(TrapCursor& cursor, char type, bool before_parenthesis, Tra
         std::uint64_t device = 0;
         std::uint64_t function = 0;
         cursor.skip_space();
-        if (!cursor.hex_digits(bus, 2) || !cursor.literal(":") || !cursor.hex_digits(device, 2) || !cursor.literal(".") ||
-            !cursor.hex_digits(function, 1)) {
+        if (!cursor.hex_digits(bus, 2) || !cursor.literal(":") || !cursor.hex_digits(device, 2) ||
+            !cursor.literal(".") || !cursor.hex_digits(function, 1)) {
             return false;
         }
         fact.bdf = static_cast<std::uint32_t>(bus << 8 | device << 3 | function);

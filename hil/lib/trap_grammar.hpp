@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The closed grammar of panic reports: the forms of their lines, and a scanner that finds what stands verbatim in a text.
-// Source of the forms: observed consoles of the hypervisor on arm, arm64 and x86, and reports in public.
+// The closed grammar of panic reports: the forms of their lines, and a scanner that finds what stands verbatim in a
+// text. Source of the forms: observed consoles of the hypervisor on arm, arm64 and x86, and reports in public.
 #pragma once
 
 #include "hil/lib/trap_event.hpp"
@@ -14,8 +14,8 @@
 namespace hil {
 
 /// A first line: literal text with holes. A space stands for any white space, line ends included.
-/// %a read|write · %x hexadecimal, "0x" optional · %d decimal · %o decimal offset · %w 1 = write, 0 = read · %b bus:dev.fn ·
-/// %c code (decimal) · %X code (hexadecimal) · %1 %2 exitinfo
+/// %a read|write · %x hexadecimal, "0x" optional · %d decimal · %o decimal offset · %w 1 = write, 0 = read · %b
+/// bus:dev.fn · %c code (decimal) · %X code (hexadecimal) · %1 %2 exitinfo
 struct TrapForm {
     std::string_view pattern;
     TrapKind kind;

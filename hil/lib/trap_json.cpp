@@ -24,7 +24,9 @@ std::string printable(std::string_view text) {
     return out;
 }
 
-template <typename T> json optional_number(const std::optional<T>& value) { return value ? json(*value) : json(nullptr); }
+template <typename T> json optional_number(const std::optional<T>& value) {
+    return value ? json(*value) : json(nullptr);
+}
 
 template <typename T> json optional_hex(const std::optional<T>& value) {
     return value ? json(trap_hex(*value)) : json(nullptr);
@@ -84,7 +86,8 @@ json trap_json(const TrapEvent& event) {
     out["syndrome"] = syndrome_json(event);
     out["code"] = optional_number(event.code);
     out["pci_device"] = event.pci_bdf ? json(bdf_text(*event.pci_bdf)) : json(nullptr);
-    const auto psr = event.arch == TrapArch::arm64 ? event.registers.get(R::a64_spsr) : event.registers.get(R::arm_cpsr);
+    const auto psr =
+        event.arch == TrapArch::arm64 ? event.registers.get(R::a64_spsr) : event.registers.get(R::arm_cpsr);
     out["mode"] = psr ? json(describe_mode(static_cast<std::uint32_t>(*psr), event.arch)) : json(nullptr);
     json registers = json::object();
     for (std::size_t i = 0; i < trap_register_count; ++i) {

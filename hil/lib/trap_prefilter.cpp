@@ -32,25 +32,10 @@ struct Anchor {
 
 // FFAATT and the like: a virtual console beside a UART doubles every character; "Ce" and "FA" stand there too.
 constexpr std::array<Anchor, 19> anchors{{
-    {"FATAL", 0},
-    {"FFAATT", 1},
-    {"F A T A L", 0},
-    {"nhandled ", 0},
-    {"Cell: ", 0},
-    {"Cell:", 0},
-    {"CCeellll", 1},
-    {"Ce l l", 0},
-    {"Cell state b", 0},
-    {"exception class", 1},
-    {"triggered exc", 11},
-    {"cpsr=", 2},
-    {"hsr=", 1},
-    {"spsr:", 2},
-    {"esr:", 1},
-    {"elr:", 1},
-    {"RIP: ", 0},
-    {"EFER: 0x", 0},
-    {"HYP exc", 0},
+    {"FATAL", 0},          {"FFAATT", 1},   {"F A T A L", 0}, {"nhandled ", 0},    {"Cell: ", 0},
+    {"Cell:", 0},          {"CCeellll", 1}, {"Ce l l", 0},    {"Cell state b", 0}, {"exception class", 1},
+    {"triggered exc", 11}, {"cpsr=", 2},    {"hsr=", 1},      {"spsr:", 2},        {"esr:", 1},
+    {"elr:", 1},           {"RIP: ", 0},    {"EFER: 0x", 0},  {"HYP exc", 0},
 }};
 
 Vector pair(Vector a, Vector b, unsigned char first, unsigned char second) {
@@ -80,7 +65,9 @@ bool anchor_around(const char* begin, const char* end, const char* at) {
     return false;
 }
 
-bool starts_pair(char c) { return c == 'F' || c == 'n' || c == 'C' || c == 'x' || c == 's' || c == 'l' || c == 'R' || c == 'E' || c == 'H'; }
+bool starts_pair(char c) {
+    return c == 'F' || c == 'n' || c == 'C' || c == 'x' || c == 's' || c == 'l' || c == 'R' || c == 'E' || c == 'H';
+}
 
 } // namespace
 
@@ -134,7 +121,8 @@ bool looks_like_trap(std::string_view line) {
             --first;
         }
         std::size_t last = at;
-        while (last + 1 < line.size() && last - first < 8 && hex_values[static_cast<unsigned char>(line[last + 1])] < 16) {
+        while (last + 1 < line.size() && last - first < 8 &&
+               hex_values[static_cast<unsigned char>(line[last + 1])] < 16) {
             ++last;
         }
         if (last - first + 1 >= 8) {

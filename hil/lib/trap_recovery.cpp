@@ -201,8 +201,8 @@ void recover_head(std::string_view text, TrapDraft& draft, Zone zone) {
             }
         }
     }
-    if (best.form == nullptr || (second.form != nullptr && second.form->kind != best.form->kind &&
-                                 second.ratio() < best.ratio() + 0.05)) {
+    if (best.form == nullptr ||
+        (second.form != nullptr && second.form->kind != best.form->kind && second.ratio() < best.ratio() + 0.05)) {
         return;
     }
     const bool sure = other_access.form != best.form || other_access.alignment.cost - best.alignment.cost >= 1.0;
@@ -289,9 +289,8 @@ std::optional<std::uint64_t> row_value(R reg, const Alignment& found) {
 }
 
 void recover_rows(std::string_view text, TrapDraft& draft, std::size_t begin, std::size_t end) {
-    static constexpr std::array<std::array<R, 2>, 3> spans{{{R::a64_pc, static_cast<R>(static_cast<int>(R::x0) + 29)},
-                                                            {R::arm_pc, R::r14},
-                                                            {R::rip, R::rsp}}};
+    static constexpr std::array<std::array<R, 2>, 3> spans{
+        {{R::a64_pc, static_cast<R>(static_cast<int>(R::x0) + 29)}, {R::arm_pc, R::r14}, {R::rip, R::rsp}}};
     TrapEvent& event = draft.event;
     if (event.arch == TrapArch::unknown) {
         return;
@@ -322,7 +321,8 @@ void recover_rows(std::string_view text, TrapDraft& draft, std::size_t begin, st
         }
         event.registers.set(reg, *value);
         event.recovered = true;
-        draft.place[i] = {static_cast<std::uint32_t>(from + found->begin), static_cast<std::uint32_t>(from + found->end)};
+        draft.place[i] = {static_cast<std::uint32_t>(from + found->begin),
+                          static_cast<std::uint32_t>(from + found->end)};
         draft.end = std::max(draft.end, draft.place[i].end);
         if (reg == R::a64_pc || reg == R::arm_pc || reg == R::rip) {
             event.infer(TrapField::pc);
@@ -445,8 +445,10 @@ void recover_traps(std::string_view text, std::vector<TrapDraft>& drafts) {
             continue; // a person's own words
         }
         const bool bare_end = event.registers.empty() && !event.has_class_line && !event.has_first_line;
-        if (!bare_end && !event.has_class_line && event.has_first_line && event.arch != TrapArch::x86 && event.kind != K::hyp) {
-            const std::size_t stop = draft.rows_begin != 0 ? draft.rows_begin : std::min<std::size_t>(after, draft.head_end + 300);
+        if (!bare_end && !event.has_class_line && event.has_first_line && event.arch != TrapArch::x86 &&
+            event.kind != K::hyp) {
+            const std::size_t stop =
+                draft.rows_begin != 0 ? draft.rows_begin : std::min<std::size_t>(after, draft.head_end + 300);
             recover_class(text, draft, {draft.head_end, stop});
         }
         if (!bare_end) {

@@ -69,14 +69,15 @@ struct TrapSymbols::Elf {
                 }
                 const int type = GELF_ST_TYPE(symbol.st_info);
                 const char* text = elf_strptr(elf, header.sh_link, symbol.st_name);
-                if ((type == STT_FUNC || (type == STT_NOTYPE && text != nullptr && text[0] != '$')) && text != nullptr &&
-                    text[0] != '\0') {
+                if ((type == STT_FUNC || (type == STT_NOTYPE && text != nullptr && text[0] != '$')) &&
+                    text != nullptr && text[0] != '\0') {
                     functions.push_back({symbol.st_value, symbol.st_value + symbol.st_size, text});
                 }
             }
         }
-        std::sort(functions.begin(), functions.end(),
-                  [](const Function& a, const Function& b) { return a.start < b.start || (a.start == b.start && a.end > b.end); });
+        std::sort(functions.begin(), functions.end(), [](const Function& a, const Function& b) {
+            return a.start < b.start || (a.start == b.start && a.end > b.end);
+        });
         // Assembly labels have no size: they reach to the next symbol of the same section, as far as is known.
         for (std::size_t i = 0; i < functions.size(); ++i) {
             if (functions[i].end == functions[i].start) {
@@ -160,7 +161,9 @@ TrapSymbols::~TrapSymbols() = default;
 TrapSymbols::TrapSymbols(TrapSymbols&&) noexcept = default;
 TrapSymbols& TrapSymbols::operator=(TrapSymbols&&) noexcept = default;
 
-bool TrapSymbols::empty() const { return elves_.empty() && maps_.empty(); }
+bool TrapSymbols::empty() const {
+    return elves_.empty() && maps_.empty();
+}
 
 Status TrapSymbols::add_elf(const std::string& path) {
     auto file = std::make_unique<Elf>();

@@ -28,7 +28,8 @@ class TrapSymbols {
     TrapSymbols(TrapSymbols&&) noexcept;
     TrapSymbols& operator=(TrapSymbols&&) noexcept;
 
-    /// An inmate's ELF, a vmlinux, a hypervisor's ELF. Positions are those of the link: inmates run where they are linked.
+    /// An inmate's ELF, a vmlinux, a hypervisor's ELF. Positions are those of the link: inmates run where they are
+    /// linked.
     Status add_elf(const std::string& path);
     /// The text of a System.map ("ffffffc010080000 T _text").
     Status add_system_map(std::string_view text, std::string name);

@@ -64,7 +64,9 @@ std::string transfer_name(const AbortSyndrome& abort, TrapArch arch) {
     return (abort.wide ? "x" : "w") + number;
 }
 
-void note(TrapEvent& event, std::string text) { event.notes.push_back(std::move(text)); }
+void note(TrapEvent& event, std::string text) {
+    event.notes.push_back(std::move(text));
+}
 
 void compare_abort(TrapEvent& event, const AbortSyndrome& abort) {
     if (event.kind == TrapKind::data || event.kind == TrapKind::mmio) {
@@ -73,8 +75,8 @@ void compare_abort(TrapEvent& event, const AbortSyndrome& abort) {
             return;
         }
         if (event.access != TrapAccess::unknown && (event.access == TrapAccess::write) != abort.write) {
-            note(event, std::string("the first line says ") + std::string(to_string(event.access)) + ", the syndrome says " +
-                            (abort.write ? "write" : "read"));
+            note(event, std::string("the first line says ") + std::string(to_string(event.access)) +
+                            ", the syndrome says " + (abort.write ? "write" : "read"));
         }
         if (event.size && abort.valid && *event.size != abort.size) {
             note(event, "the first line says " + std::to_string(*event.size) + " bytes, the syndrome says " +
@@ -122,8 +124,8 @@ std::string_view exception_class_name(std::uint32_t exception_class) {
 }
 
 std::string fault_status_name(std::uint32_t status) {
-    static constexpr std::array<std::string_view, 4> levelled{"address size fault", "translation fault", "access flag fault",
-                                                              "permission fault"};
+    static constexpr std::array<std::string_view, 4> levelled{"address size fault", "translation fault",
+                                                              "access flag fault", "permission fault"};
     if (status < 0x10) {
         return std::string(levelled[status >> 2]) + ", level " + std::to_string(status & 3);
     }
@@ -163,8 +165,8 @@ std::string describe_syndrome(std::uint32_t esr, TrapArch arch) {
         text += "; " + fault_status_name(abort->status);
         if (abort->data) {
             text += abort->write ? "; write" : "; read";
-            text += abort->valid ? " of " + std::to_string(abort->size) + " byte(s), register " + transfer_name(*abort, arch) +
-                                       (abort->sign_extend ? ", sign-extended" : "")
+            text += abort->valid ? " of " + std::to_string(abort->size) + " byte(s), register " +
+                                       transfer_name(*abort, arch) + (abort->sign_extend ? ", sign-extended" : "")
                                  : "; no instruction syndrome: neither size nor register is known";
             text += abort->cache_maintenance ? "; cache maintenance" : "";
         }
@@ -175,8 +177,9 @@ std::string describe_syndrome(std::uint32_t esr, TrapArch arch) {
     } else if (ec == 0x18) {
         const std::uint32_t iss = iss_of(esr);
         text += "; S" + std::to_string(iss >> 20 & 3) + "_" + std::to_string(iss >> 14 & 7) + "_C" +
-                std::to_string(iss >> 10 & 15) + "_C" + std::to_string(iss >> 1 & 15) + "_" + std::to_string(iss >> 17 & 7) +
-                ((iss & 1) != 0 ? ", read into x" : ", written from x") + std::to_string(iss >> 5 & 31);
+                std::to_string(iss >> 10 & 15) + "_C" + std::to_string(iss >> 1 & 15) + "_" +
+                std::to_string(iss >> 17 & 7) + ((iss & 1) != 0 ? ", read into x" : ", written from x") +
+                std::to_string(iss >> 5 & 31);
     } else if (ec == 0x03 || ec == 0x05) {
         const std::uint32_t iss = iss_of(esr);
         text += std::string(ec == 0x03 ? "; p15" : "; p14") + ", " + std::to_string(iss >> 14 & 7) + ", r" +
@@ -228,7 +231,8 @@ void note_contradictions(TrapEvent& event) {
     }
     const auto spsr = event.registers.get(R::a64_spsr);
     if (event.el && spsr && (*spsr & 0x10) == 0 && (*spsr >> 2 & 3) != *event.el) {
-        note(event, "the dump says EL" + std::to_string(*event.el) + ", its spsr says EL" + std::to_string(*spsr >> 2 & 3));
+        note(event,
+             "the dump says EL" + std::to_string(*event.el) + ", its spsr says EL" + std::to_string(*spsr >> 2 & 3));
     }
 }
 

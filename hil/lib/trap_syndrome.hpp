@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Decoding of what the processor says about a trap. Sources: Arm Architecture Reference Manual (ESR_ELx, HSR, SPSR, CPSR),
-// Intel SDM volume 3 appendix C (basic exit reasons, qualifications), AMD APM volume 2 appendix C (exit codes).
+// Decoding of what the processor says about a trap. Sources: Arm Architecture Reference Manual (ESR_ELx, HSR, SPSR,
+// CPSR), Intel SDM volume 3 appendix C (basic exit reasons, qualifications), AMD APM volume 2 appendix C (exit codes).
 #pragma once
 
 #include "hil/lib/trap_event.hpp"
@@ -15,21 +15,27 @@ namespace hil {
 /// An abort's syndrome, ESR_EL2 or HSR with class 0x20, 0x21, 0x24 or 0x25.
 struct AbortSyndrome {
     bool data = false;
-    bool valid = false;                // ISV: size and register are known
-    std::uint32_t size = 0;            // bytes, when valid
-    bool sign_extend = false;          // when valid
-    std::uint32_t transfer = 0;        // register number, when valid
-    bool wide = false;                 // 64-bit register, when valid
-    bool write = false;                // WnR
-    bool walk = false;                 // S1PTW: the fault was met during the guest's own table walk
-    bool far_valid = true;             // FnV clear
-    bool cache_maintenance = false;    // CM
-    std::uint32_t status = 0;          // DFSC or IFSC, 6 bits
+    bool valid = false;             // ISV: size and register are known
+    std::uint32_t size = 0;         // bytes, when valid
+    bool sign_extend = false;       // when valid
+    std::uint32_t transfer = 0;     // register number, when valid
+    bool wide = false;              // 64-bit register, when valid
+    bool write = false;             // WnR
+    bool walk = false;              // S1PTW: the fault was met during the guest's own table walk
+    bool far_valid = true;          // FnV clear
+    bool cache_maintenance = false; // CM
+    std::uint32_t status = 0;       // DFSC or IFSC, 6 bits
 };
 
-constexpr std::uint32_t exception_class_of(std::uint32_t esr) { return esr >> 26; }
-constexpr bool is_long_instruction(std::uint32_t esr) { return (esr >> 25 & 1) != 0; }
-constexpr std::uint32_t iss_of(std::uint32_t esr) { return esr & 0x1ffffff; }
+constexpr std::uint32_t exception_class_of(std::uint32_t esr) {
+    return esr >> 26;
+}
+constexpr bool is_long_instruction(std::uint32_t esr) {
+    return (esr >> 25 & 1) != 0;
+}
+constexpr std::uint32_t iss_of(std::uint32_t esr) {
+    return esr & 0x1ffffff;
+}
 
 /// The abort in `esr`; nothing for other classes.
 std::optional<AbortSyndrome> decode_abort(std::uint32_t esr);

@@ -22,8 +22,8 @@ Vector load(const char* p) {
     return v;
 }
 
-/// Places in `a` (whose next bytes are `b`) that a clean log does not have: controls, bytes beyond ASCII, entities, codes of
-/// quoted-printable, a doubled first letter of FATAL, Parking, Cell or Unhandled.
+/// Places in `a` (whose next bytes are `b`) that a clean log does not have: controls, bytes beyond ASCII, entities,
+/// codes of quoted-printable, a doubled first letter of FATAL, Parking, Cell or Unhandled.
 Vector suspicious(Vector a, Vector b) {
     const auto control = (a < 0x20) & (a != '\n') & (a != '\r') & (a != '\t');
     const auto code = (a == '=') & ((b == '\n') | (b == '\r') | (b == '3') | (b == '2') | (b == 'C') | (b == 'E'));
@@ -65,11 +65,11 @@ std::size_t escape_length(std::string_view text) {
 }
 
 constexpr std::array<std::pair<std::string_view, std::string_view>, 22> replacements{{
-    {"&quot;", "\""},    {"&#34;", "\""},     {"&ldquo;", "\""}, {"&rdquo;", "\""}, {"&gt;", ">"},
-    {"&lt;", "<"},       {"&amp;", "&"},      {"&nbsp;", " "},   {"&#160;", " "},   {"&#39;", "'"},
-    {"\xe2\x80\x9c", "\""}, {"\xe2\x80\x9d", "\""}, {"\xe2\x80\x9e", "\""}, {"\xc2\xa0", " "}, {"\xe2\x88\x92", "-"},
-    {"\xe2\x80\x90", "-"}, {"\xe2\x80\x91", "-"}, {"\xe2\x80\x93", "-"}, {"\xe2\x80\x8b", ""}, {"\xef\xbb\xbf", ""},
-    {"&#x22;", "\""},    {"&#45;", "-"},
+    {"&quot;", "\""},       {"&#34;", "\""},        {"&ldquo;", "\""},      {"&rdquo;", "\""},    {"&gt;", ">"},
+    {"&lt;", "<"},          {"&amp;", "&"},         {"&nbsp;", " "},        {"&#160;", " "},      {"&#39;", "'"},
+    {"\xe2\x80\x9c", "\""}, {"\xe2\x80\x9d", "\""}, {"\xe2\x80\x9e", "\""}, {"\xc2\xa0", " "},    {"\xe2\x88\x92", "-"},
+    {"\xe2\x80\x90", "-"},  {"\xe2\x80\x91", "-"},  {"\xe2\x80\x93", "-"},  {"\xe2\x80\x8b", ""}, {"\xef\xbb\xbf", ""},
+    {"&#x22;", "\""},       {"&#45;", "-"},
 }};
 
 /// Quoted-printable as mail archives leave it: "=3D", "=20", "=E2=80=9C". Returns the length of the code or 0.

@@ -11,10 +11,18 @@
 
 namespace hil {
 
-constexpr bool is_digit(char c) { return c >= '0' && c <= '9'; }
-constexpr bool is_hex(char c) { return is_digit(c) || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F'); }
-constexpr bool is_alpha(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
-constexpr bool is_space(char c) { return c == ' ' || c == '\t' || c == '\r' || c == '\n'; }
+constexpr bool is_digit(char c) {
+    return c >= '0' && c <= '9';
+}
+constexpr bool is_hex(char c) {
+    return is_digit(c) || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F');
+}
+constexpr bool is_alpha(char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+}
+constexpr bool is_space(char c) {
+    return c == ' ' || c == '\t' || c == '\r' || c == '\n';
+}
 constexpr unsigned hex_digit(char c) {
     return static_cast<unsigned>(is_digit(c) ? c - '0' : (c | 0x20) - 'a' + 10);
 }
@@ -32,7 +40,8 @@ inline constexpr auto hex_values = [] {
 /// Cleaned text, and how its offsets map to the lines of the input.
 class TrapText {
   public:
-    /// `raw` is kept by reference when nothing has to be cleaned, and copied otherwise. first_line: number of its first line.
+    /// `raw` is kept by reference when nothing has to be cleaned, and copied otherwise. first_line: number of its first
+    /// line.
     TrapText(std::string_view raw, std::uint64_t first_line);
     TrapText(const TrapText&) = delete;
     TrapText& operator=(const TrapText&) = delete;

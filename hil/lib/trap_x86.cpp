@@ -86,23 +86,74 @@ constexpr std::array<Named, 64> vmx_exits{{
 }};
 
 constexpr std::array<Named, 44> svm_exits{{
-    {0x60, "INTR"},          {0x61, "NMI"},         {0x62, "SMI"},        {0x63, "INIT"},
-    {0x64, "VINTR"},         {0x65, "CR0 selective write"}, {0x66, "IDTR read"}, {0x67, "GDTR read"},
-    {0x68, "LDTR read"},     {0x69, "TR read"},     {0x6a, "IDTR write"}, {0x6b, "GDTR write"},
-    {0x6c, "LDTR write"},    {0x6d, "TR write"},    {0x6e, "RDTSC"},      {0x6f, "RDPMC"},
-    {0x70, "PUSHF"},         {0x71, "POPF"},        {0x72, "CPUID"},      {0x73, "RSM"},
-    {0x74, "IRET"},          {0x75, "software interrupt"}, {0x76, "INVD"}, {0x77, "PAUSE"},
-    {0x78, "HLT"},           {0x79, "INVLPG"},      {0x7a, "INVLPGA"},    {0x7b, "I/O instruction"},
-    {0x7c, "RDMSR or WRMSR"}, {0x7d, "task switch"}, {0x7e, "FERR freeze"}, {0x7f, "SHUTDOWN (triple fault)"},
-    {0x80, "VMRUN"},         {0x81, "VMMCALL"},     {0x82, "VMLOAD"},     {0x83, "VMSAVE"},
-    {0x84, "STGI"},          {0x85, "CLGI"},        {0x86, "SKINIT"},     {0x87, "RDTSCP"},
-    {0x8d, "XSETBV"},        {0x400, "nested page fault"}, {0x401, "AVIC incomplete IPI"}, {0x402, "AVIC access to an unaccelerated register"},
+    {0x60, "INTR"},
+    {0x61, "NMI"},
+    {0x62, "SMI"},
+    {0x63, "INIT"},
+    {0x64, "VINTR"},
+    {0x65, "CR0 selective write"},
+    {0x66, "IDTR read"},
+    {0x67, "GDTR read"},
+    {0x68, "LDTR read"},
+    {0x69, "TR read"},
+    {0x6a, "IDTR write"},
+    {0x6b, "GDTR write"},
+    {0x6c, "LDTR write"},
+    {0x6d, "TR write"},
+    {0x6e, "RDTSC"},
+    {0x6f, "RDPMC"},
+    {0x70, "PUSHF"},
+    {0x71, "POPF"},
+    {0x72, "CPUID"},
+    {0x73, "RSM"},
+    {0x74, "IRET"},
+    {0x75, "software interrupt"},
+    {0x76, "INVD"},
+    {0x77, "PAUSE"},
+    {0x78, "HLT"},
+    {0x79, "INVLPG"},
+    {0x7a, "INVLPGA"},
+    {0x7b, "I/O instruction"},
+    {0x7c, "RDMSR or WRMSR"},
+    {0x7d, "task switch"},
+    {0x7e, "FERR freeze"},
+    {0x7f, "SHUTDOWN (triple fault)"},
+    {0x80, "VMRUN"},
+    {0x81, "VMMCALL"},
+    {0x82, "VMLOAD"},
+    {0x83, "VMSAVE"},
+    {0x84, "STGI"},
+    {0x85, "CLGI"},
+    {0x86, "SKINIT"},
+    {0x87, "RDTSCP"},
+    {0x8d, "XSETBV"},
+    {0x400, "nested page fault"},
+    {0x401, "AVIC incomplete IPI"},
+    {0x402, "AVIC access to an unaccelerated register"},
 }};
 
-constexpr std::array<std::string_view, 22> exceptions{
-    "divide error", "debug", "NMI", "breakpoint", "overflow", "bound range", "invalid opcode", "device not available",
-    "double fault", "coprocessor segment overrun", "invalid TSS", "segment not present", "stack fault", "general protection",
-    "page fault", "reserved", "x87 error", "alignment check", "machine check", "SIMD error", "virtualization", "control protection"};
+constexpr std::array<std::string_view, 22> exceptions{"divide error",
+                                                      "debug",
+                                                      "NMI",
+                                                      "breakpoint",
+                                                      "overflow",
+                                                      "bound range",
+                                                      "invalid opcode",
+                                                      "device not available",
+                                                      "double fault",
+                                                      "coprocessor segment overrun",
+                                                      "invalid TSS",
+                                                      "segment not present",
+                                                      "stack fault",
+                                                      "general protection",
+                                                      "page fault",
+                                                      "reserved",
+                                                      "x87 error",
+                                                      "alignment check",
+                                                      "machine check",
+                                                      "SIMD error",
+                                                      "virtualization",
+                                                      "control protection"};
 
 struct PortRange {
     std::uint64_t first;
@@ -237,7 +288,9 @@ constexpr std::array<Named, 20> apic_registers{{
 
 } // namespace
 
-std::string_view vmx_exit_name(std::uint32_t reason) { return lookup(vmx_exits, reason & 0xffff); }
+std::string_view vmx_exit_name(std::uint32_t reason) {
+    return lookup(vmx_exits, reason & 0xffff);
+}
 
 std::string vmx_qualification_text(std::uint32_t reason, std::uint64_t q) {
     switch (reason & 0xffff) {
@@ -251,9 +304,13 @@ std::string vmx_qualification_text(std::uint32_t reason, std::uint64_t q) {
         return std::string((q & 8) != 0 ? "in" : "out") + " of " + std::to_string((q & 7) + 1) + " byte(s), port " +
                std::to_string(q >> 16 & 0xffff);
     case 44:
-        return "offset " + std::to_string(q & 0xfff) + ((q >> 12 & 15) == 1 ? ", write" : (q >> 12 & 15) == 0 ? ", read" : "");
+        return "offset " + std::to_string(q & 0xfff) +
+               ((q >> 12 & 15) == 1   ? ", write"
+                : (q >> 12 & 15) == 0 ? ", read"
+                                      : "");
     case 48:
-        return std::string((q & 1) != 0 ? "read" : "") + ((q & 2) != 0 ? " write" : "") + ((q & 4) != 0 ? " execute" : "");
+        return std::string((q & 1) != 0 ? "read" : "") + ((q & 2) != 0 ? " write" : "") +
+               ((q & 4) != 0 ? " execute" : "");
     default:
         return "";
     }
@@ -294,7 +351,8 @@ std::string msr_name(std::uint64_t msr) {
         return std::string(name);
     }
     if (msr >= 0x200 && msr <= 0x21f) {
-        return std::string((msr & 1) == 0 ? "IA32_MTRR_PHYSBASE" : "IA32_MTRR_PHYSMASK") + std::to_string((msr - 0x200) / 2);
+        return std::string((msr & 1) == 0 ? "IA32_MTRR_PHYSBASE" : "IA32_MTRR_PHYSMASK") +
+               std::to_string((msr - 0x200) / 2);
     }
     if (msr >= 0x400 && msr < 0x480) {
         static constexpr std::array<std::string_view, 4> part{"CTL", "STATUS", "ADDR", "MISC"};
@@ -305,7 +363,8 @@ std::string msr_name(std::uint64_t msr) {
         return "x2APIC" + (name.empty() ? std::string{} : " " + name);
     }
     if (msr >= 0xc0002000 && msr < 0xc0002400) {
-        static constexpr std::array<std::string_view, 8> part{"CTL", "STATUS", "ADDR", "MISC0", "CONFIG", "IPID", "SYND", "reserved"};
+        static constexpr std::array<std::string_view, 8> part{"CTL",    "STATUS", "ADDR", "MISC0",
+                                                              "CONFIG", "IPID",   "SYND", "reserved"};
         const std::uint64_t offset = msr & 15;
         return "MCA_" + (offset < 8 ? std::string(part[offset]) : std::string("register")) + " of bank " +
                std::to_string((msr - 0xc0002000) / 16) + " (AMD scalable MCA)";

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Names of x86 things in a trap. Sources: Intel SDM volume 3 appendix C and volume 4, AMD APM volume 2 appendix C, the ports
-// of the PC platform.
+// Names of x86 things in a trap. Sources: Intel SDM volume 3 appendix C and volume 4, AMD APM volume 2 appendix C, the
+// ports of the PC platform.
 #pragma once
 
 #include <cstdint>

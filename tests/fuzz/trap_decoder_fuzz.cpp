@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// libFuzzer harness of the trap decoder: any bytes, in chunks whose sizes the input chooses. Besides the sanitizers' findings it
-// checks what must hold for any input: chunks do not matter, spans lie in the input, JSON can be written.
+// libFuzzer harness of the trap decoder: any bytes, in chunks whose sizes the input chooses. Besides the sanitizers'
+// findings it checks what must hold for any input: chunks do not matter, spans lie in the input, JSON can be written.
 #include "hil/lib/trap_decoder.hpp"
 #include "hil/lib/trap_json.hpp"
 
@@ -27,8 +27,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     }
     for (std::size_t i = 0; i < whole.size(); ++i) {
         const auto& event = whole[i];
-        if (event.first_line < 1 || event.first_line > event.last_line || event.last_line > lines || event.text.size() > 8192 ||
-            event.address != parts[i].address || event.cell != parts[i].cell || event.pc != parts[i].pc) {
+        if (event.first_line < 1 || event.first_line > event.last_line || event.last_line > lines ||
+            event.text.size() > 8192 || event.address != parts[i].address || event.cell != parts[i].cell ||
+            event.pc != parts[i].pc) {
             std::abort();
         }
         static_cast<void>(hil::trap_json(event).dump());

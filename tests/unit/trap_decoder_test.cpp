@@ -14,7 +14,8 @@ using generator::Random;
 
 std::string arm_dump() {
     return "pc=0x00001000 cpsr=0x600001d3 hsr=0x93850007\nr0=0x00000000 r1=0x00000001 r2=0x00000002 r3=0x00000003\n"
-           "r4=0x00000004 r5=0x00000005 r6=0x00000006 r7=0x00000007\nr8=0x00000008 r9=0x00000009 r10=0x0000000a r11=0x0000000b\n"
+           "r4=0x00000004 r5=0x00000005 r6=0x00000006 r7=0x00000007\nr8=0x00000008 r9=0x00000009 r10=0x0000000a "
+           "r11=0x0000000b\n"
            "r12=0x0000000c r13=0x0000000d r14=0x0000000e\n";
 }
 
@@ -28,7 +29,8 @@ TEST(TrapDecoder, NothingInNothing) {
 }
 
 TEST(TrapDecoder, WholeReport) {
-    const auto events = decode_traps("Started cell \"a\"\n" + arm_head + arm_dump() + "Parking CPU 1 (Cell: \"a\")\nhil# ");
+    const auto events =
+        decode_traps("Started cell \"a\"\n" + arm_head + arm_dump() + "Parking CPU 1 (Cell: \"a\")\nhil# ");
     ASSERT_EQ(events.size(), 1u);
     EXPECT_EQ(events[0].arch, TrapArch::arm);
     EXPECT_EQ(events[0].kind, TrapKind::data);
@@ -74,18 +76,20 @@ TEST(TrapDecoder, RetypedTextGivesNothing) {
 }
 
 TEST(TrapDecoder, OtherProgramsFatalGivesNothing) {
-    EXPECT_TRUE(decode_traps("FATAL: Module foo not found in directory /lib/modules/6.1.0\nFATAL:  the database system is "
-                             "starting up\nFATAL: kernel too old\n")
-                    .empty());
+    EXPECT_TRUE(
+        decode_traps("FATAL: Module foo not found in directory /lib/modules/6.1.0\nFATAL:  the database system is "
+                     "starting up\nFATAL: kernel too old\n")
+            .empty());
 }
 
 TEST(TrapDecoder, KernelOopsAfterADumpIsNotPartOfIt) {
-    const auto events = decode_traps("FATAL: Unhandled MSR write: 200\nRIP: 0xffffffff81000010 RSP: 0xffffc90000003fb0 FLAGS: 46\n"
-                                     "RAX: 0x0000000000000000 RBX: 0x0000000000000001 RCX: 0x0000000000000200\n"
-                                     "CR0: 0x0000000080050033 CR3: 0x0000000002ba2000 CR4: 0x00000000003506f0\nEFER: 0x0000000000001d01\n"
-                                     "[   41.1] CPU: 3 PID: 25 Comm: x Tainted\n[   41.2] RIP: 0010:0x0\n"
-                                     "[   41.3] RAX: 0000000000000000 RBX: 0000000000000007 RCX: 0000000000000000\n"
-                                     "[   41.4] CR2: ffffffffffffffd6 CR3: 000000000200a002 CR4: 0000000000372ea0\n");
+    const auto events = decode_traps(
+        "FATAL: Unhandled MSR write: 200\nRIP: 0xffffffff81000010 RSP: 0xffffc90000003fb0 FLAGS: 46\n"
+        "RAX: 0x0000000000000000 RBX: 0x0000000000000001 RCX: 0x0000000000000200\n"
+        "CR0: 0x0000000080050033 CR3: 0x0000000002ba2000 CR4: 0x00000000003506f0\nEFER: 0x0000000000001d01\n"
+        "[   41.1] CPU: 3 PID: 25 Comm: x Tainted\n[   41.2] RIP: 0010:0x0\n"
+        "[   41.3] RAX: 0000000000000000 RBX: 0000000000000007 RCX: 0000000000000000\n"
+        "[   41.4] CR2: ffffffffffffffd6 CR3: 000000000200a002 CR4: 0000000000372ea0\n");
     ASSERT_EQ(events.size(), 1u);
     EXPECT_FALSE(events[0].cpu);
     EXPECT_EQ(events[0].outcome, TrapOutcome::unknown);
@@ -150,17 +154,20 @@ TEST(TrapDecoder, MemoryIsBoundedAgainstEndlessCandidates) {
 }
 
 TEST(TrapDecoder, JsonIsValidWhateverTheConsoleSent) {
-    const auto events = decode_traps(arm_head + arm_dump() + "\x1b[2J\xff\xfe\nParking CPU 1 (Cell: \"a\xff\x01\x1b]0;x\a\")\n");
+    const auto events =
+        decode_traps(arm_head + arm_dump() + "\x1b[2J\xff\xfe\nParking CPU 1 (Cell: \"a\xff\x01\x1b]0;x\a\")\n");
     for (const TrapEvent& event : events) {
         EXPECT_NO_THROW(static_cast<void>(trap_json(event).dump()));
     }
 }
 
 TEST(TrapPrefilter, FindsEveryAnchorAtEveryOffset) {
-    for (const std::string anchor : {"FATAL", "nhandled ", "(Cell:", "exception class", "cpsr=", "spsr:", "esr:", "RIP: ", "EFER: 0x"}) {
+    for (const std::string anchor :
+         {"FATAL", "nhandled ", "(Cell:", "exception class", "cpsr=", "spsr:", "esr:", "RIP: ", "EFER: 0x"}) {
         for (std::size_t before = 0; before < 40; ++before) {
             const std::string text = std::string(before, '.') + anchor + std::string(before % 5, '.');
-            EXPECT_NE(find_trap_anchor(text.data(), text.data() + text.size()), text.data() + text.size()) << anchor << before;
+            EXPECT_NE(find_trap_anchor(text.data(), text.data() + text.size()), text.data() + text.size())
+                << anchor << before;
         }
     }
 }

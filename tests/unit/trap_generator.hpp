@@ -17,7 +17,9 @@ namespace hil::generator {
 
 using Random = std::mt19937_64;
 
-inline std::uint64_t pick(Random& random, std::uint64_t below) { return random() % below; }
+inline std::uint64_t pick(Random& random, std::uint64_t below) {
+    return random() % below;
+}
 
 template <typename... Arguments> std::string format(const char* pattern, Arguments... arguments) {
     char out[256];
@@ -42,8 +44,10 @@ struct Report {
 };
 
 inline std::string cell_name(Random& random) {
-    static const char* const names[] = {"inmate-1", "Board-Root", "worker.cell", "a b", "probe", "x86-guest", "linux-demo"};
-    return names[pick(random, std::size(names))] + std::string(pick(random, 2) == 0 ? "" : std::to_string(pick(random, 90)));
+    static const char* const names[] = {"inmate-1", "Board-Root", "worker.cell", "a b",
+                                        "probe",    "x86-guest",  "linux-demo"};
+    return names[pick(random, std::size(names))] +
+           std::string(pick(random, 2) == 0 ? "" : std::to_string(pick(random, 90)));
 }
 
 inline std::uint64_t value(Random& random) {
@@ -62,11 +66,12 @@ inline std::uint64_t value(Random& random) {
 inline std::string end_line(Report& report, Random& random) {
     report.cpu = static_cast<std::uint32_t>(pick(random, 16));
     report.cell = cell_name(random);
-    return format("%s CPU %u (Cell: \"%s\")\n", report.outcome == TrapOutcome::stopped ? "Stopping" : "Parking", report.cpu,
-                  report.cell.c_str());
+    return format("%s CPU %u (Cell: \"%s\")\n", report.outcome == TrapOutcome::stopped ? "Stopping" : "Parking",
+                  report.cpu, report.cell.c_str());
 }
 
-inline std::string arm64_dump(Report& report, Random& random, std::uint32_t ec, std::uint32_t iss, bool elr, unsigned el) {
+inline std::string arm64_dump(Report& report, Random& random, std::uint32_t ec, std::uint32_t iss, bool elr,
+                              unsigned el) {
     using U = unsigned long long;
     report.pc = value(random);
     std::string out = format(" pc: %016llx   lr: %016llx spsr: %08x     EL%u\n", U{report.pc}, U{value(random)},
@@ -94,7 +99,8 @@ inline Report arm64_report(Random& random) {
         iss = 0x86;
         report.kind = TrapKind::instruction;
         report.address = address;
-        head = format("FATAL: instruction abort at 0x%llx\n\nFATAL: forbidden access (exception class 0x20)\n", U{address});
+        head = format("FATAL: instruction abort at 0x%llx\n\nFATAL: forbidden access (exception class 0x20)\n",
+                      U{address});
         break;
     case 1:
         ec = 0x17;
@@ -107,20 +113,21 @@ inline Report arm64_report(Random& random) {
         report.access = write ? TrapAccess::write : TrapAccess::read;
         report.address = pick(random, 64) * 4;
         report.size = 1u << log;
-        head = format("FATAL: Invalid PCI MMCONFIG %s, device %02x:%02x.%x, reg: 0x%llx, size: %u\n\nFATAL: forbidden access "
-                      "(exception class 0x24)\n",
-                      write ? "write" : "read", 0u, static_cast<unsigned>(pick(random, 32)), 0u, U{*report.address}, 1u << log);
+        head = format(
+            "FATAL: Invalid PCI MMCONFIG %s, device %02x:%02x.%x, reg: 0x%llx, size: %u\n\nFATAL: forbidden access "
+            "(exception class 0x24)\n",
+            write ? "write" : "read", 0u, static_cast<unsigned>(pick(random, 32)), 0u, U{*report.address}, 1u << log);
         break;
     default:
         report.access = write ? TrapAccess::write : TrapAccess::read;
         report.address = address;
         report.size = 1u << log;
-        head = format("Unhandled data %s at 0x%llx(%u)\n\nFATAL: unhandled trap (exception class 0x24)\n", write ? "write" : "read",
-                      U{address}, 1u << log);
+        head = format("Unhandled data %s at 0x%llx(%u)\n\nFATAL: unhandled trap (exception class 0x24)\n",
+                      write ? "write" : "read", U{address}, 1u << log);
     }
     report.exception_class = ec;
-    report.text = head + "Cell state before exception:\n" + arm64_dump(report, random, ec, iss, pick(random, 3) != 0, 1) + "\n" +
-                  end_line(report, random);
+    report.text = head + "Cell state before exception:\n" +
+                  arm64_dump(report, random, ec, iss, pick(random, 3) != 0, 1) + "\n" + end_line(report, random);
     report.first_lines = 4;
     return report;
 }
@@ -136,8 +143,8 @@ inline Report arm_report(Random& random) {
     report.address = address;
     report.size = 1u << log;
     report.pc = value(random) & 0xffffffff;
-    report.text = format("Unhandled data %s at 0x%llx(%u)\nFATAL: unhandled trap (exception class 0x24)\n", write ? "write" : "read",
-                         static_cast<unsigned long long>(address), 1u << log);
+    report.text = format("Unhandled data %s at 0x%llx(%u)\nFATAL: unhandled trap (exception class 0x24)\n",
+                         write ? "write" : "read", static_cast<unsigned long long>(address), 1u << log);
     report.text += format("pc=0x%08x cpsr=0x%08x hsr=0x%08x\n", static_cast<unsigned>(report.pc), 0x60000193u,
                           0x93000007u | log << 22 | (write ? 0x40u : 0u));
     for (unsigned i = 0; i < 15; ++i) {
@@ -167,7 +174,8 @@ inline Report x86_report(Random& random) {
         report.kind = TrapKind::mmio;
         report.address = random() >> 24;
         report.size = 1u << pick(random, 4);
-        report.text = format("FATAL: Invalid MMIO/RAM %s, addr: 0x%016llx size: %u\n", word, U{*report.address}, *report.size);
+        report.text =
+            format("FATAL: Invalid MMIO/RAM %s, addr: 0x%016llx size: %u\n", word, U{*report.address}, *report.size);
         break;
     case 2:
         report.kind = TrapKind::msr;
@@ -177,21 +185,25 @@ inline Report x86_report(Random& random) {
     case 3:
         report.kind = TrapKind::apic;
         report.address = pick(random, 64) * 16;
-        report.text = format("FATAL: Unhandled APIC access, offset %llu, is_write: %d\n", U{*report.address}, write ? 1 : 0);
+        report.text =
+            format("FATAL: Unhandled APIC access, offset %llu, is_write: %d\n", U{*report.address}, write ? 1 : 0);
         break;
     default:
         report.kind = TrapKind::vmexit;
         report.access = TrapAccess::unknown;
-        report.text = format("FATAL: Unhandled VM-Exit, reason %llu\nqualification 0\nvectoring info: 0 interrupt info: 0\n",
-                             U{pick(random, 60)});
+        report.text =
+            format("FATAL: Unhandled VM-Exit, reason %llu\nqualification 0\nvectoring info: 0 interrupt info: 0\n",
+                   U{pick(random, 60)});
         report.first_lines = 3;
     }
     report.pc = random() | 1;
-    report.text += format("RIP: 0x%016llx RSP: 0x%016llx FLAGS: %llx\n", U{report.pc}, U{random()}, U{pick(random, 0x1000)});
+    report.text +=
+        format("RIP: 0x%016llx RSP: 0x%016llx FLAGS: %llx\n", U{report.pc}, U{random()}, U{pick(random, 0x1000)});
     report.text += format("RAX: 0x%016llx RBX: 0x%016llx RCX: 0x%016llx\n", U{random()}, U{random()}, U{value(random)});
     report.text += format("RDX: 0x%016llx RSI: 0x%016llx RDI: 0x%016llx\n", U{random()}, U{random()}, U{value(random)});
     report.text += "CS: 10 BASE: 0x0000000000000000 AR-BYTES: a09b EFER.LMA 1\n";
-    report.text += format("CR0: 0x%016llx CR3: 0x%016llx CR4: 0x%016llx\n", U{0x80050033}, U{value(random)}, U{0x3506e0});
+    report.text +=
+        format("CR0: 0x%016llx CR3: 0x%016llx CR4: 0x%016llx\n", U{0x80050033}, U{value(random)}, U{0x3506e0});
     report.text += "EFER: 0x0000000000000d01\n" + end_line(report, random);
     return report;
 }
@@ -201,8 +213,9 @@ inline Report hypervisor_report(Random& random) {
     report.kind = TrapKind::hyp;
     report.outcome = TrapOutcome::stopped;
     report.exception_class = 0x25;
-    report.text = "FATAL: Unhandled HYP exception: synchronous abort from EL2\n" + arm64_dump(report, random, 0x25, 0x46, true, 2) +
-                  "Hypervisor stack before exception " + end_line(report, random);
+    report.text = "FATAL: Unhandled HYP exception: synchronous abort from EL2\n" +
+                  arm64_dump(report, random, 0x25, 0x46, true, 2) + "Hypervisor stack before exception " +
+                  end_line(report, random);
     report.first_lines = 1;
     return report;
 }

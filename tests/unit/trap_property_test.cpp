@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Generated reports go through noise, and the decoder is asked for them back. Two numbers for each kind of noise: recall (of the
-// members of an event, how many came back) and the members that came back wrong. HIL_TRAP_RECALL=FILE writes the table.
+// Generated reports go through noise, and the decoder is asked for them back. Two numbers for each kind of noise:
+// recall (of the members of an event, how many came back) and the members that came back wrong. HIL_TRAP_RECALL=FILE
+// writes the table.
 #include "hil/lib/trap_decoder.hpp"
 #include "tests/unit/trap_generator.hpp"
 
@@ -105,33 +106,130 @@ const std::vector<Noise>& noises() {
         {"none", [](auto& r, auto&) { return r.text; }, 1.0, 0},
         {"CR LF", [](auto& r, auto&) { return replace_all(r.text, "\n", "\r\n"); }, 1.0, 0},
         {"CR CR LF", [](auto& r, auto&) { return replace_all(r.text, "\n", "\r\r\n"); }, 1.0, 0},
-        {"kernel timestamps", [](auto& r, auto& g) { return each_line(r, [&](auto& l) { return format("[%5llu.%06llu] ", generator::pick(g, 4000) + 0ULL, generator::pick(g, 1000000) + 0ULL) + l; }); }, 1.0, 0},
-        {"ts and minicom timestamps", [](auto& r, auto& g) { return each_line(r, [&](auto& l) { return format("[2031-02-03 04:05:%02llu] ", generator::pick(g, 60) + 0ULL) + l; }); }, 1.0, 0},
-        {"screen colours (ANSI)", [](auto& r, auto&) { return each_line(r, [](auto& l) { return "\x1b[31m" + l.substr(0, l.size() / 2) + "\x1b[0;1m" + l.substr(l.size() / 2); }); }, 1.0, 0},
+        {"kernel timestamps",
+         [](auto& r, auto& g) {
+             return each_line(r, [&](auto& l) {
+                 return format("[%5llu.%06llu] ", generator::pick(g, 4000) + 0ULL, generator::pick(g, 1000000) + 0ULL) +
+                        l;
+             });
+         },
+         1.0, 0},
+        {"ts and minicom timestamps",
+         [](auto& r, auto& g) {
+             return each_line(
+                 r, [&](auto& l) { return format("[2031-02-03 04:05:%02llu] ", generator::pick(g, 60) + 0ULL) + l; });
+         },
+         1.0, 0},
+        {"screen colours (ANSI)",
+         [](auto& r, auto&) {
+             return each_line(r, [](auto& l) {
+                 return "\x1b[31m" + l.substr(0, l.size() / 2) + "\x1b[0;1m" + l.substr(l.size() / 2);
+             });
+         },
+         1.0, 0},
         {"indentation", [](auto& r, auto&) { return each_line(r, [](auto& l) { return "      " + l; }); }, 1.0, 0},
         {"quotes", [](auto& r, auto&) { return each_line(r, [](auto& l) { return "> > " + l; }); }, 1.0, 0},
-        {"quotes, wrapped at 60", [](auto& r, auto&) { Report w = r; w.text = wrap(r, 60); return each_line(w, [](auto& l) { return "> " + l; }); }, 0.97, 0},
+        {"quotes, wrapped at 60",
+         [](auto& r, auto&) {
+             Report w = r;
+             w.text = wrap(r, 60);
+             return each_line(w, [](auto& l) { return "> " + l; });
+         },
+         0.97, 0},
         {"wrapped at 72", [](auto& r, auto&) { return wrap(r, 72); }, 0.98, 0},
         {"wrapped at 40", [](auto& r, auto&) { return wrap(r, 40); }, 0.97, 0},
         {"blank lines between", [](auto& r, auto&) { return replace_all(r.text, "\n", "\n\n"); }, 1.0, 0},
-        {"HTML entities", [](auto& r, auto&) { return replace_all(replace_all(r.text, "\"", "&quot;"), " ", "&nbsp;"); }, 1.0, 0},
+        {"HTML entities",
+         [](auto& r, auto&) { return replace_all(replace_all(r.text, "\"", "&quot;"), " ", "&nbsp;"); }, 1.0, 0},
         {"typographic quotes", [](auto& r, auto&) { return replace_all(r.text, "\"", "\xe2\x80\x9c"); }, 1.0, 0},
-        {"quoted-printable", [](auto& r, auto&) { return each_line({.text = replace_all(r.text, "=", "=3D")}, [](auto& l) { return l.size() < 40 ? l : l.substr(0, 37) + "=\n" + l.substr(37); }); }, 0.98, 0},
-        {"doubled characters", [](auto& r, auto&) { std::string o; for (char c : r.text) { o.append(2, c); } return o; }, 1.0, 0},
+        {"quoted-printable",
+         [](auto& r, auto&) {
+             return each_line({.text = replace_all(r.text, "=", "=3D")},
+                              [](auto& l) { return l.size() < 40 ? l : l.substr(0, 37) + "=\n" + l.substr(37); });
+         },
+         0.98, 0},
+        {"doubled characters",
+         [](auto& r, auto&) {
+             std::string o;
+             for (char c : r.text) {
+                 o.append(2, c);
+             }
+             return o;
+         },
+         1.0, 0},
         {"doubled lines", [](auto& r, auto&) { return each_line(r, [](auto& l) { return l + l; }); }, 1.0, 0},
-        {"letters spaced (PDF)", [](auto& r, auto& g) { std::string o; bool name = false; for (char c : r.text) { o += c; name = name != (c == '"'); if (!name && c >= 'g' && c <= 'z' && generator::pick(g, 3) == 0) { o += ' '; } } return o; }, 0.98, 0},
-        {"prose inside the dump", [](auto& r, auto& g) { Lines l = generator::lines_of(r.text); l.insert(l.begin() + static_cast<std::ptrdiff_t>(r.first_lines + generator::pick(g, l.size() - r.first_lines)), "here the board hangs, any idea what to do about it?\n"); return join(l); }, 1.0, 0},
-        {"registers elided", [](auto& r, auto&) { Lines l = generator::lines_of(r.text); const auto from = l.begin() + static_cast<std::ptrdiff_t>(r.first_lines + 2); l.erase(from, l.end() - 2); l.insert(l.end() - 2, "[...]\n"); return join(l); }, 1.0, 0},
+        {"letters spaced (PDF)",
+         [](auto& r, auto& g) {
+             std::string o;
+             bool name = false;
+             for (char c : r.text) {
+                 o += c;
+                 name = name != (c == '"');
+                 if (!name && c >= 'g' && c <= 'z' && generator::pick(g, 3) == 0) {
+                     o += ' ';
+                 }
+             }
+             return o;
+         },
+         0.98, 0},
+        {"prose inside the dump",
+         [](auto& r, auto& g) {
+             Lines l = generator::lines_of(r.text);
+             l.insert(l.begin() +
+                          static_cast<std::ptrdiff_t>(r.first_lines + generator::pick(g, l.size() - r.first_lines)),
+                      "here the board hangs, any idea what to do about it?\n");
+             return join(l);
+         },
+         1.0, 0},
+        {"registers elided",
+         [](auto& r, auto&) {
+             Lines l = generator::lines_of(r.text);
+             const auto from = l.begin() + static_cast<std::ptrdiff_t>(r.first_lines + 2);
+             l.erase(from, l.end() - 2);
+             l.insert(l.end() - 2, "[...]\n");
+             return join(l);
+         },
+         1.0, 0},
         {"first lines missing", [](auto& r, auto&) { return with_first_lines(r, false); }, 0.7, 0.012},
         {"dump and end missing", [](auto& r, auto&) { return with_first_lines(r, true); }, 0.42, 0},
-        {"Parking line missing", [](auto& r, auto&) { Lines l = generator::lines_of(r.text); l.pop_back(); return join(l); }, 0.69, 0},
-        {"Parking line before the dump", [](auto& r, auto&) { Lines l = generator::lines_of(r.text); std::string e = l.back(); l.pop_back(); const std::size_t p = e.find("topping") != std::string::npos ? e.find("Stop") : 0; l.insert(l.begin() + static_cast<std::ptrdiff_t>(r.first_lines), e.substr(p)); return join(l); }, 0.97, 0},
-        {"a kernel line between", [](auto& r, auto& g) { Lines l = generator::lines_of(r.text); for (int i = 0; i < 4; ++i) { l.insert(l.begin() + static_cast<std::ptrdiff_t>(generator::pick(g, l.size())), generator::kernel_line(g)); } return join(l); }, 1.0, 0},
+        {"Parking line missing",
+         [](auto& r, auto&) {
+             Lines l = generator::lines_of(r.text);
+             l.pop_back();
+             return join(l);
+         },
+         0.69, 0},
+        {"Parking line before the dump",
+         [](auto& r, auto&) {
+             Lines l = generator::lines_of(r.text);
+             std::string e = l.back();
+             l.pop_back();
+             const std::size_t p = e.find("topping") != std::string::npos ? e.find("Stop") : 0;
+             l.insert(l.begin() + static_cast<std::ptrdiff_t>(r.first_lines), e.substr(p));
+             return join(l);
+         },
+         0.97, 0},
+        {"a kernel line between",
+         [](auto& r, auto& g) {
+             Lines l = generator::lines_of(r.text);
+             for (int i = 0; i < 4; ++i) {
+                 l.insert(l.begin() + static_cast<std::ptrdiff_t>(generator::pick(g, l.size())),
+                          generator::kernel_line(g));
+             }
+             return join(l);
+         },
+         1.0, 0},
         {"one piece spliced in", [](auto& r, auto& g) { return insert_pieces(r, g, 1); }, 0.985, 0.002},
         {"three pieces spliced in", [](auto& r, auto& g) { return insert_pieces(r, g, 3); }, 0.96, 0.006},
         {"two writers, runs of letters", [](auto& r, auto& g) { return alternate(r, g, 6); }, 0.93, 0.008},
         {"two writers, letter by letter", [](auto& r, auto& g) { return alternate(r, g, 2); }, 0.93, 0.008},
-        {"three writers", [](auto& r, auto& g) { Report s = r; s.text = alternate(r, g, 3); return alternate(s, g, 3); }, 0.86, 0.012},
+        {"three writers",
+         [](auto& r, auto& g) {
+             Report s = r;
+             s.text = alternate(r, g, 3);
+             return alternate(s, g, 3);
+         },
+         0.86, 0.012},
         {"bytes lost", [](auto& r, auto& g) { return lose_bytes(r, g, 3); }, 0.92, 0.012},
     };
     return list;
@@ -146,7 +244,8 @@ struct Score {
 
 const char* member_name = ""; // of the member that came back wrong last
 
-template <typename T, typename U> void count(Score& score, const char* name, const T& want, const U& got, bool got_any) {
+template <typename T, typename U>
+void count(Score& score, const char* name, const T& want, const U& got, bool got_any) {
     score.members += 1;
     member_name = got_any && !(got == want) ? name : member_name;
     score.right += got == want ? 1 : 0;
@@ -210,7 +309,8 @@ TEST(TrapProperty, ReportsComeBackThroughNoise) {
         std::string why;
         for (int i = 0; i < rounds; ++i) {
             const Report report = generator::any_report(random);
-            std::string text = generator::kernel_line(random) + noise.apply(report, random) + generator::kernel_line(random);
+            std::string text =
+                generator::kernel_line(random) + noise.apply(report, random) + generator::kernel_line(random);
             score_events(score, report, decode_traps(text), &why);
         }
         const double recall = score.right / score.members;
@@ -228,10 +328,12 @@ TEST(TrapProperty, AnyChunksGiveTheSameEvents) {
     Random random(7);
     std::string text;
     for (int i = 0; i < 40; ++i) {
-        text += generator::kernel_line(random) + insert_pieces(generator::any_report(random), random, i % 3 == 0 ? 1 : 0);
+        text +=
+            generator::kernel_line(random) + insert_pieces(generator::any_report(random), random, i % 3 == 0 ? 1 : 0);
     }
     const auto whole = decode_traps(text);
-    for (const std::size_t chunk : {std::size_t{1}, std::size_t{3}, std::size_t{17}, std::size_t{1000}, std::size_t{65536}}) {
+    for (const std::size_t chunk :
+         {std::size_t{1}, std::size_t{3}, std::size_t{17}, std::size_t{1000}, std::size_t{65536}}) {
         TrapDecoder decoder;
         for (std::size_t at = 0; at < text.size(); at += chunk) {
             decoder.feed(std::string_view(text).substr(at, chunk));
