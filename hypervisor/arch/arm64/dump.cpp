@@ -60,10 +60,9 @@ extern "C" [[noreturn]] void gaol_own_fault(const Frame& frame, uint64_t kind, u
     const PerCpu& cpu = this_cpu();
     {
         ConsoleOut out;
-        out << "\nFATAL: Unhandled HYP exception: " << kinds[kind & 3] << " from EL2\n";
-        out << "Fault address 0x" << hex(SYSREG_READ(far_el2)) << ", image at 0x"
+        out << "\nHypervisor fault at 0x" << hex(SYSREG_READ(far_el2)) << ", image at 0x"
             << hex(hypervisor().memory.start.value) << '\n';
-        out << "Hypervisor state before exception:\n";
+        out << "FATAL: Unhandled HYP exception: " << kinds[kind & 3] << " from EL2\n";
         dump_registers(out, frame, stack, syndrome);
         dump_stack(out, cpu, stack);
         out << "\nStopping CPU " << cpu.id << " (Cell: \"" << (cpu.cell != nullptr ? cpu.cell->name() : "") << "\")\n";
