@@ -25,14 +25,12 @@ void put(std::int64_t value);
 void put(Hex value);
 
 template <class Item> void put_item(const Item& item) {
-    if constexpr (std::is_same_v<Item, char>) {
+    if constexpr (std::is_same_v<Item, char> || std::is_same_v<Item, Hex>) {
         put(item);
     } else if constexpr (std::is_integral_v<Item> && std::is_signed_v<Item>) {
         put(static_cast<std::int64_t>(item));
     } else if constexpr (std::is_integral_v<Item>) {
         put(static_cast<std::uint64_t>(item));
-    } else if constexpr (std::is_same_v<Item, Hex>) {
-        put(item);
     } else {
         put(std::string_view(item));
     }
