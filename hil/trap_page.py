@@ -11,6 +11,10 @@ from hil.harmless_text import harmless_line
 
 WIDTH = 100
 NOTHING = "No trap found."
+HINT = (
+    "A report of the hypervisor begins with a line such as `Unhandled data read at 0x...(4)` or `FATAL: ...` and ends "
+    "with `Parking CPU n (Cell: ...)`. Paste it as it stood on the console; a text that was typed again is not read."
+)
 
 
 def page(result: dict[str, Any]) -> str:
@@ -39,11 +43,7 @@ def _parts(result: dict[str, Any]) -> Iterator[list[str]]:
 
 
 def _nothing() -> Iterator[list[str]]:
-    yield textwrap.wrap(
-        "A report of the hypervisor begins with a line such as `Unhandled data read at 0x...(4)` or `FATAL: ...` and ends"
-        " with `Parking CPU n (Cell: ...)`. Paste it as it stood on the console; a text that was typed again is not read.",
-        WIDTH,
-    )
+    yield textwrap.wrap(HINT, WIDTH, break_on_hyphens=False)
 
 
 def _fix(event: dict[str, Any]) -> Iterator[list[str]]:

@@ -13,7 +13,8 @@ using T = TrapFactType;
 
 std::string cleaned(std::string_view text) {
     std::string out;
-    for (char c : text) {
+    out.reserve(std::min<std::size_t>(text.size(), 160));
+    for (char c : text.substr(0, 400)) {
         const char plain = is_space(c) ? ' ' : c;
         if (plain != ' ' || (!out.empty() && out.back() != ' ')) {
             out.push_back(plain);
@@ -22,12 +23,14 @@ std::string cleaned(std::string_view text) {
     while (!out.empty() && out.back() == ' ') {
         out.pop_back();
     }
-    return out.substr(0, 160);
+    out.resize(std::min<std::size_t>(out.size(), 160));
+    return out;
 }
 
 /// A cell's name from between its quotes; nothing where a line end or a prompt tells of another writer in it.
 std::optional<std::string> cell_name(std::string_view raw) {
-    if (raw.find_first_of("\n#$[]") != std::string_view::npos) {
+    const auto foreign = [](char c) { return c == '\n' || c == '#' || c == '$' || c == '[' || c == ']'; };
+    if (std::any_of(raw.begin(), raw.end(), foreign)) {
         return std::nullopt;
     }
     std::string name = cleaned(raw);
@@ -43,7 +46,9 @@ std::optional<std::string> cell_name(std::string_view raw) {
 
 class Assembler {
   public:
-    Assembler(std::string_view text, const std::vector<TrapFact>& facts) : text_(text), facts_(facts) {}
+    Assembler(std::string_view text, const std::vector<TrapFact>& facts) : text_(text), facts_(facts) {
+        drafts_.reserve(2);
+    }
 
     std::vector<TrapDraft> run() {
         for (std::size_t i = 0; i < facts_.size(); ++i) {
@@ -85,6 +90,7 @@ class Assembler {
 
     TrapDraft& open(const TrapFact& fact) {
         TrapDraft& draft = drafts_.emplace_back();
+        draft.event.messages.reserve(2);
         draft.begin = fact.begin;
         draft.end = fact.end;
         return draft;

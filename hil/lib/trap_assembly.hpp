@@ -20,6 +20,7 @@ struct TrapDraft {
     bool fatal_seen = false;
     bool cell_state = false;
     bool bare = false;
+    bool keep = false;   // enough is there for an event
     bool closed = false; // parked, stopped, or cut off by a gap
     TrapRegister last = TrapRegister::count;
     std::uint32_t head_begin = 0; // of the first line
@@ -31,8 +32,8 @@ struct TrapDraft {
     std::uint32_t class_end = 0;
     std::uint32_t park_begin = 0;
     struct Place {
-        std::uint32_t begin = 0;
-        std::uint32_t end = 0;
+        std::uint32_t begin;
+        std::uint32_t end;
     };
     std::array<Place, trap_register_count> place; // of each register that is present
 };

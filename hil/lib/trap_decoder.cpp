@@ -3,6 +3,7 @@
 
 #include "hil/lib/trap_prefilter.hpp"
 #include "hil/lib/trap_region.hpp"
+#include "hil/lib/trap_text.hpp"
 
 #include <algorithm>
 #include <cstring>
@@ -168,6 +169,9 @@ void TrapDecoder::emit(std::vector<TrapEvent> events) {
         if (events_.size() >= event_limit) {
             events_.erase(events_.begin(), events_.begin() + event_limit / 2);
             dropped_ += event_limit / 2;
+        }
+        if (events_.capacity() == 0) {
+            events_.reserve(16);
         }
         events_.push_back(std::move(event));
     }

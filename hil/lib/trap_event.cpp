@@ -52,13 +52,6 @@ bool has_dump(const TrapEvent& event) {
 
 } // namespace
 
-TrapArch arch_of(TrapRegister reg) {
-    if (reg < R::arm_pc) {
-        return TrapArch::arm64;
-    }
-    return reg < R::error_code ? TrapArch::arm : TrapArch::x86;
-}
-
 std::string name_of(TrapRegister reg) {
     if (reg >= R::x0 && reg <= R::x29) {
         return "x" + std::to_string(static_cast<int>(reg) - static_cast<int>(R::x0));

@@ -99,7 +99,12 @@ enum class TrapRegister : std::uint8_t {
 constexpr std::size_t trap_register_count = static_cast<std::size_t>(TrapRegister::count);
 
 /// The architecture that prints a register.
-TrapArch arch_of(TrapRegister reg);
+constexpr TrapArch arch_of(TrapRegister reg) {
+    if (reg < TrapRegister::arm_pc) {
+        return TrapArch::arm64;
+    }
+    return reg < TrapRegister::error_code ? TrapArch::arm : TrapArch::x86;
+}
 /// The name as the dump prints it, lower case ("x21", "r0", "rip").
 std::string name_of(TrapRegister reg);
 

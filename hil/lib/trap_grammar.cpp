@@ -98,6 +98,10 @@ class Scanner {
     void run() {
         const char* end = text_.data() + text_.size();
         for (const char* p = text_.data(); p < end;) {
+            if (*p <= '9') { // blanks, digits and most punctuation begin nothing
+                ++p;
+                continue;
+            }
             const char* next = at(p);
             p = next == nullptr ? p + 1 : next;
         }

@@ -56,12 +56,12 @@ TrapRegionResult decode_trap_region(std::string_view raw, std::uint64_t first_li
         return result;
     }
     const TrapArch console = result.whole ? TrapArch::unknown : arch_of_console(text.view());
-    std::vector<bool> keep;
     for (TrapDraft& draft : drafts) {
-        keep.push_back(conclude_trap(draft));
+        draft.keep = conclude_trap(draft);
     }
+    result.events.reserve(drafts.size());
     for (std::size_t i = 0; i < drafts.size(); ++i) {
-        if (!keep[i] || is_mention(drafts[i], drafts)) {
+        if (!drafts[i].keep || is_mention(drafts[i], drafts)) {
             continue;
         }
         if (drafts[i].event.arch == TrapArch::unknown && console != TrapArch::unknown) {

@@ -19,6 +19,7 @@ CORPUS = Path(os.environ.get("HIL_CORPUS", Path(__file__).resolve().parents[2].p
 KEY = CORPUS / "traps/index.json"
 FIELDS = ("arch", "kind", "access", "address", "size", "exception_class", "cpu", "cell", "outcome", "pc")
 CASES: list[dict[str, Any]] = json.loads(KEY.read_text()) if KEY.exists() else []
+CONSOLES = sorted(CORPUS.glob("console/*.raw"))
 
 pytestmark = pytest.mark.skipif(not CASES, reason=f"no corpus at {CORPUS} (set HIL_CORPUS)")
 
@@ -34,7 +35,7 @@ def test_events_are_those_of_the_key(case: dict[str, Any]) -> None:
     assert got == case["expected"]
 
 
-@pytest.mark.parametrize("path", sorted(CORPUS.glob("console/*.raw")), ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", CONSOLES, ids=[path.stem for path in CONSOLES])
 def test_consoles_give_one_event_for_each_parking_line(path: Path) -> None:
     events = decoded(path)
     assert len(events) == path.read_bytes().count(b"Parking CPU ")
