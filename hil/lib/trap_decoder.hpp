@@ -13,7 +13,7 @@
 
 namespace hil {
 
-/// Streaming decoder. Memory is bounded whatever the input: a look-back of 4 KiB, at most 64 KiB of a region that looks
+/// Streaming decoder. Memory is bounded whatever the input: a look-back of 1 KiB, at most 64 KiB of a region that looks
 /// like a trap, and the events not yet taken (the oldest are dropped beyond 65,536; dropped() tells).
 ///
 /// A whole report becomes an event at its last byte. An incomplete one waits for more: for 24 lines without anything of
