@@ -11,6 +11,21 @@ namespace hil {
 
 namespace {
 
+/// Types that the controller alone sends.
+bool is_request(frame::Type type) {
+    switch (type) {
+    case frame::Type::hello:
+    case frame::Type::put:
+    case frame::Type::get:
+    case frame::Type::drop:
+    case frame::Type::kill:
+    case frame::Type::bye:
+        return true;
+    default:
+        return false;
+    }
+}
+
 using namespace std::chrono_literals;
 using agent::Phase;
 
@@ -186,7 +201,13 @@ Result<AgentAnswer> AgentClient::call(std::span<const std::uint8_t> argument, co
         const auto quiet_since = std::max(last_asked, console_.last_frame_byte());
         const auto ask_at = quiet_since + (hurry ? std::chrono::milliseconds(kAfterDamage) : patience(call));
         const auto now = SteadyClock::now();
-        const auto frame = console_.next_frame(std::min(ask_at, now + kSlice));
+        if (now - last_good > options_.silence) {
+            return Error{silence_text()};
+        }
+        auto frame = console_.next_frame(std::min(ask_at, now + kSlice));
+        if (frame && !frame->damaged && is_request(frame->type)) {
+            frame.reset(); // our own words: where the agent was, a terminal echoes them now
+        }
         if (interrupted && interrupted()) {
             (void)send({frame::Type::kill, 0, call.id, 0, {}});
             return Error{"interrupted"};
@@ -235,9 +256,6 @@ Result<AgentAnswer> AgentClient::call(std::span<const std::uint8_t> argument, co
                          "): whether the request was carried out is unknown"};
         }
         const auto later = SteadyClock::now();
-        if (later - last_good > options_.silence) {
-            return Error{silence_text()};
-        }
         if (limit.count() > 0 && later - begin > limit + options_.silence) {
             return Error{"the agent did not end the command at its limit of " + std::to_string(limit.count()) + " ms"};
         }
