@@ -49,6 +49,11 @@ std::string replace_all(std::string text, const std::string& from, const std::st
     return text;
 }
 
+Report with_text(Report report, std::string text) {
+    report.text = std::move(text);
+    return report;
+}
+
 std::string wrap(const Report& report, std::size_t width) {
     std::string out;
     for (std::string line : generator::lines_of(report.text)) {
@@ -144,7 +149,7 @@ const std::vector<Noise>& noises() {
         {"typographic quotes", [](auto& r, auto&) { return replace_all(r.text, "\"", "\xe2\x80\x9c"); }, 1.0, 0},
         {"quoted-printable",
          [](auto& r, auto&) {
-             return each_line({.text = replace_all(r.text, "=", "=3D")},
+             return each_line(with_text(r, replace_all(r.text, "=", "=3D")),
                               [](auto& l) { return l.size() < 40 ? l : l.substr(0, 37) + "=\n" + l.substr(37); });
          },
          0.98, 0},
