@@ -95,7 +95,7 @@ class Machine:
         )
         self._directory.write_manifest(facts.as_dict())
         self._power = QemuPower(
-            machine.machine,
+            machine.machine_of(options.virtual_time),
             image.kernel,
             image.initramfs,
             self._directory.scratch,

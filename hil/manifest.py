@@ -29,6 +29,7 @@ def make(
 ) -> Manifest:
     """`image` is the root image's manifest, `inputs` are further files by the name to show."""
     packages = image.get("packages")
+    machine = target.machine_of(options.virtual_time)
     versions = {"hil": own_version(), "qemu": qemu_version(target.machine.program), "python": platform.python_version()}
     if isinstance(packages, Mapping):
         versions.update({str(name): str(version) for name, version in packages.items()})
@@ -39,8 +40,7 @@ def make(
         bench=options.probe,
         started=started.isoformat(timespec="milliseconds"),
         command=options.command,
-        machine=f"{target.machine.program} -machine {target.machine.machine} -cpu {target.machine.cpu}"
-        f" -smp {target.machine.smp} -m {target.machine.memory}",
+        machine=" ".join([machine.program, *machine.model()]),
         hypervisor=hypervisor.name,
         hypervisor_version=sha256(hypervisor.firmware[0])[:12],
         kernel=str(image.get("kernel_release", "unknown")),
@@ -49,6 +49,7 @@ def make(
         versions=versions,
         config_hashes=hashes,
         host=host(),
+        virtual_time=options.virtual_time,
     )
 
 

@@ -18,6 +18,7 @@ class RunOptions:
     warmup: int = 1000
     count: int = 10000
     contention: str = "alone"
+    virtual_time: bool = False
     shell: str = "auto"
     wait: float = 0.0
     verbose: bool = False

@@ -31,6 +31,7 @@ class Prepared:
 def prepare(options: RunOptions) -> Prepared:
     """Looks up what the user named. WrongUse when something is not there."""
     machine = target.load(options.target)
+    machine.machine_of(options.virtual_time)
     probe = machine.probe(options.probe)
     build = places.build()
     cells = build / "cells" / machine.name

@@ -39,10 +39,7 @@ class QemuPower:
     def _command(self, machine: QemuMachine, kernel: Path, initrd: Path) -> list[str]:
         return [
             machine.program,
-            *("-machine", machine.machine),
-            *("-cpu", machine.cpu),
-            *("-smp", str(machine.smp)),
-            *("-m", machine.memory),
+            *machine.model(),
             *("-kernel", str(kernel)),
             *("-initrd", str(initrd)),
             *("-append", machine.kernel_args),
@@ -51,7 +48,6 @@ class QemuPower:
             *("-chardev", f"socket,id=console,path={self.console_socket},server=on,wait=on"),
             *("-serial", "chardev:console"),
             *("-qmp", f"unix:{self._control},server=on,wait=off"),
-            *machine.extra,
         ]
 
     def on(self) -> None:

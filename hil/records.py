@@ -563,7 +563,8 @@ class Manifest:
     """manifest.json: what ran, where, under which conditions. Texts are free; `started` is UTC, ISO 8601.
 
     `contention` labels what else ran on the machine ("alone", "noisy-neighbour", …): every figure is meaningless
-    without it. `emulated` says that the machine is emulated, so that wall-clock figures are not hardware latencies.
+    without it. `emulated` says that the machine is emulated, so that wall-clock figures are not hardware latencies;
+    `virtual_time` that its clock counts instructions (QEMU's icount), so that figures are no times at all.
     `versions`: tool name → version (hil, qemu, …). `config_hashes`: file name → sha256 in hex. `host`: name, cpu, ….
     """
 
@@ -580,6 +581,27 @@ class Manifest:
     versions: Mapping[str, str] = field(default_factory=dict)
     config_hashes: Mapping[str, str] = field(default_factory=dict)
     host: Mapping[str, str] = field(default_factory=dict)
+    virtual_time: bool = False
+
+    @property
+    def honesty(self) -> str:
+        """What the figures are and what they are not, in one or two sentences."""
+        if self.virtual_time:
+            return (
+                "Virtual time: the clock advances one nanosecond per emulated instruction, so these figures count "
+                "instructions, on CPUs that take turns; they are no latencies of any hardware and hardly depend on "
+                "the host."
+            )
+        if self.emulated:
+            return (
+                "The machine is emulated in software: these wall-clock figures contain the emulator's work and the "
+                "host's scheduling and are no hardware latencies; compare them only with runs on the same host under "
+                "the same contention."
+            )
+        return (
+            "Measured on the machine itself. Memory contention moves such figures far more than the choice of "
+            "hypervisor does: compare only runs under the same contention."
+        )
 
     def as_dict(self) -> dict[str, Any]:
         """The JSON object that `Manifest.of` reads."""
@@ -591,6 +613,7 @@ class Manifest:
             "command": list(self.command),
             "machine": self.machine,
             "emulated": self.emulated,
+            "virtual_time": self.virtual_time,
             "hypervisor": self.hypervisor,
             "hypervisor_version": self.hypervisor_version,
             "kernel": self.kernel,
@@ -610,6 +633,9 @@ class Manifest:
             raise fields.fail("command", "a list of words")
         if not isinstance(emulated, bool):
             raise fields.fail("emulated", "true or false")
+        virtual_time = fields.data.get("virtual_time", False)
+        if not isinstance(virtual_time, bool):
+            raise fields.fail("virtual_time", "true or false")
         return Manifest(
             **{key: fields.text(key) for key in ("target", "bench", "started", "machine", "hypervisor", "kernel")},
             contention=fields.text("contention"),
@@ -619,6 +645,7 @@ class Manifest:
             versions=fields.texts("versions"),
             config_hashes=fields.texts("config_hashes"),
             host=fields.texts("host"),
+            virtual_time=virtual_time,
         )
 
 

@@ -74,9 +74,5 @@ def conditions(records: Sequence[Record], manifest: Manifest) -> list[str]:
         lines.append(f"{lost} exchanges were lost")
     lines.append(f"contention: {manifest.contention}; hypervisor {manifest.hypervisor}; kernel {manifest.kernel}")
     lines.append(f"machine: {manifest.machine}")
-    if manifest.emulated:
-        lines.append(
-            "The machine is emulated in software: these wall-clock figures are no hardware latencies; "
-            "compare them only with runs on the same host."
-        )
+    lines.append(manifest.honesty)
     return lines

@@ -45,6 +45,14 @@ class QemuMachine:
     kernel_args: str
     extra: tuple[str, ...] = ()
 
+    def model(self) -> list[str]:
+        """QEMU's arguments that say what machine it is, and how its time passes."""
+        return [
+            *("-machine", self.machine, "-cpu", self.cpu),
+            *("-smp", str(self.smp), "-m", self.memory),
+            *self.extra,
+        ]
+
 
 @dataclass(frozen=True)
 class CellUse:
@@ -82,9 +90,19 @@ class Target:
     root_cell: str
     shell_hint: str
     machine: QemuMachine
+    virtual_machine: QemuMachine | None
+    """The same machine with a clock that counts instructions, where the target has one."""
     limits: Mapping[str, float]
     memory_map: tuple[Mapping[str, Any], ...]
     probes: Mapping[str, ProbeUse]
+
+    def machine_of(self, virtual_time: bool) -> QemuMachine:
+        """The machine with the clock asked for; WrongUse when the target has none that counts instructions."""
+        if not virtual_time:
+            return self.machine
+        if self.virtual_machine is None:
+            raise WrongUse(f"target '{self.name}' has no virtual time; run without --virtual-time")
+        return self.virtual_machine
 
     def probe(self, typed: str) -> ProbeUse:
         """The probe of that name; WrongUse with the nearest name when there is none."""
@@ -117,8 +135,7 @@ def _target(name: str, directory: Path, data: dict[str, Any]) -> Target:
     missing = [wait for wait in WAITS if wait not in limits]
     if missing:
         raise WrongUse(f"{directory}/target.yaml: no limit for {', '.join(missing)}")
-    machine = dict(data["machine"])
-    machine["extra"] = tuple(machine.get("extra", ()))
+    virtual = data.get("virtual_time")
     return Target(
         name=name,
         title=str(data["title"]),
@@ -127,11 +144,16 @@ def _target(name: str, directory: Path, data: dict[str, Any]) -> Target:
         root_config=str(data["root_cell"]["config"]),
         root_cell=str(data["root_cell"]["name"]),
         shell_hint=str(data["shell_hint"]),
-        machine=QemuMachine(**machine),
+        machine=_machine(data["machine"]),
+        virtual_machine=None if virtual is None else _machine(data["machine"] | virtual),
         limits=limits,
         memory_map=tuple(data.get("memory_map", ())),
         probes={str(key): _probe(str(key), probe) for key, probe in data.get("probes", {}).items()},
     )
+
+
+def _machine(data: dict[str, Any]) -> QemuMachine:
+    return QemuMachine(**(data | {"extra": tuple(data.get("extra", ()))}))
 
 
 def _probe(name: str, data: dict[str, Any]) -> ProbeUse:

@@ -40,6 +40,7 @@ def _context(run: Run) -> dict[str, Any]:
         "target": manifest.target,
         "machine_model": manifest.machine,
         "emulated": manifest.emulated,
+        "virtual_time": manifest.virtual_time,
         "hypervisor": manifest.hypervisor,
         "hypervisor_version": manifest.hypervisor_version,
         "kernel": manifest.kernel,

@@ -84,8 +84,8 @@ def test_it_asks_for_no_other_file(tmp_path: Path) -> None:
 def test_the_conditions_are_said(tmp_path: Path) -> None:
     text = " ".join(page_of(write_run(tmp_path)).text.split())
     for part in (
-        "An emulated machine.",
-        "are no latencies of any hardware",
+        "The machine is emulated in software",
+        "are no hardware latencies",
         "From root rings to root is rung, both stamped on CNTVCT_EL0 (16 ns a tick)",
         "interrupt in the root, poll in the inmate.",
         "gaol",
@@ -100,7 +100,7 @@ def test_the_conditions_are_said(tmp_path: Path) -> None:
 
 
 def test_real_hardware_is_not_called_emulated(tmp_path: Path) -> None:
-    assert "An emulated machine." not in page_of(write_run(tmp_path, emulated=False)).text
+    assert "The machine is emulated in software" not in page_of(write_run(tmp_path, emulated=False)).text
 
 
 def test_a_trap_is_explained(tmp_path: Path) -> None:
@@ -160,3 +160,12 @@ def test_a_reason_that_holds_half_a_console_folds(tmp_path: Path) -> None:
     assert sum(tag == "details" for tag, _ in page.elements) == 1
     assert page.text.count("a line") == 101
     assert "\r" not in page.text and "\u240d" not in page.text
+
+
+def test_virtual_time_says_that_it_counts_instructions(tmp_path: Path) -> None:
+    run = write_run(tmp_path)
+    manifest = json.loads((run / "manifest.json").read_text())
+    (run / "manifest.json").write_text(json.dumps(manifest | {"virtual_time": True}))
+    text = " ".join(page_of(run).text.split())
+    assert "these figures count instructions" in text
+    assert "wall-clock" not in text
