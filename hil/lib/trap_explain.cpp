@@ -319,6 +319,9 @@ class TrapStory {
             out_.cause = config_ == nullptr ? "no region of the cell's config allows this access"
                                             : config_path_ + ": " + advice.cause;
             out_.fix = advice.fix;
+            if (config_ == nullptr && trapped_in_linux()) {
+                out_.fix += " (the pc is in a Linux: if that is the root cell, to the system config)";
+            }
         }
         if (loading.empty() || config_ != nullptr) {
             out_.fix_yaml = advice.yaml;

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cstdio>
 #include <span>
 
 namespace hil {
@@ -286,6 +287,12 @@ constexpr std::array<Named, 20> apic_registers{{
     {0x380, "timer initial count"},
 }};
 
+std::string port_text(std::uint64_t port) {
+    char text[12];
+    std::snprintf(text, sizeof text, "0x%x", static_cast<unsigned>(port & 0xffff));
+    return text;
+}
+
 } // namespace
 
 std::string_view vmx_exit_name(std::uint32_t reason) {
@@ -302,7 +309,7 @@ std::string vmx_qualification_text(std::uint32_t reason, std::uint64_t q) {
                std::to_string(q & 15);
     case 30:
         return std::string((q & 8) != 0 ? "in" : "out") + " of " + std::to_string((q & 7) + 1) + " byte(s), port " +
-               std::to_string(q >> 16 & 0xffff);
+               port_text(q >> 16 & 0xffff);
     case 44:
         return "offset " + std::to_string(q & 0xfff) +
                ((q >> 12 & 15) == 1   ? ", write"
