@@ -77,6 +77,8 @@ class Expectation:
     """What must be seen when the steps are done."""
 
     traps: Sequence[Mapping[str, Any]] = ()
+    more_traps: bool = False
+    """Whether further traps may follow: a root cell that lost its memory fails on all CPUs, sooner or later."""
     console: Sequence[str] = ()
     never_on_console: Sequence[str] = ()
     states: Mapping[str, Any] = field(default_factory=dict)

@@ -77,9 +77,7 @@ def parse(text: str, name: str) -> Scenario:
     for key in ("title", "known", "steps", "expect"):
         if key not in top:
             raise Problem(f"the key '{key}' is missing")
-    cells = {
-        key: _cell(key, value) for key, value in _map(top.get("cells", {}), "cells").items()
-    }
+    cells = {key: _cell(key, value) for key, value in _map(top.get("cells", {}), "cells").items()}
     scenario = Scenario(
         name=name,
         title=_text(top["title"], "title"),
@@ -230,7 +228,7 @@ def _expectations(data: Any) -> list[Expectation]:
 
 
 def _expectation(data: Mapping[str, Any], where: str) -> Expectation:
-    _only(data, ["traps", "console", "never-on-console", "states", "failed-cpus"], where)
+    _only(data, ["traps", "more-traps", "console", "never-on-console", "states", "failed-cpus"], where)
     traps = [_trap(one, f"{where}: traps: {n}.") for n, one in enumerate(_list(data.get("traps", []), where), 1)]
     lines = {
         key: [_pattern(one, f"{where}: {key}") for one in _texts(data.get(key, []), f"{where}: {key}")]
@@ -238,6 +236,7 @@ def _expectation(data: Mapping[str, Any], where: str) -> Expectation:
     }
     return Expectation(
         traps=traps,
+        more_traps=_word(data.get("more-traps", False), (True, False), f"{where}: more-traps") == "True",
         console=lines["console"],
         never_on_console=lines["never-on-console"],
         states=_map(data.get("states", {}), f"{where}: states"),

@@ -39,7 +39,7 @@ def differences(alternatives: Sequence[Expectation], seen: Seen) -> list[str]:
 
 def _against(expected: Expectation, seen: Seen) -> list[str]:
     return [
-        *trap_differences(expected.traps, seen.traps),
+        *trap_differences(expected.traps, seen.traps, expected.more_traps),
         *(
             f"console: expected a line with '{pattern}', there is none"
             for pattern in expected.console
@@ -72,8 +72,10 @@ def cell_differences(expected: Expectation, seen: Seen) -> list[str]:
     return result
 
 
-def trap_differences(expected: Sequence[Mapping[str, Any]], seen: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Each expected trap takes one seen; order does not matter; what is left over is a difference."""
+def trap_differences(
+    expected: Sequence[Mapping[str, Any]], seen: Sequence[Mapping[str, Any]], more: bool = False
+) -> list[str]:
+    """Each expected trap takes one seen; order does not matter. What is left over is a difference unless `more`."""
     left = list(seen)
     missed = []
     for number, wanted in enumerate(expected, 1):
@@ -90,7 +92,7 @@ def trap_differences(expected: Sequence[Mapping[str, Any]], seen: Sequence[Mappi
         nearest = min(left, key=lambda trap: len(field_differences(wanted, trap)))
         left.remove(nearest)
         result += [f"trap {number}: {difference}" for difference in field_differences(wanted, nearest)]
-    return result + [f"a trap that nobody expected: {_brief(trap)}" for trap in left]
+    return result + [f"a trap that nobody expected: {_brief(trap)}" for trap in left if not more]
 
 
 def field_differences(wanted: Mapping[str, Any], trap: Mapping[str, Any]) -> list[str]:

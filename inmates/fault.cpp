@@ -15,13 +15,14 @@
 //   ecam-search        looks for an ivshmem device and walks on where there is none
 //   cpu-off            PSCI CPU_OFF
 //   state              value=0…4: writes the cell's state
-//   locked, no-reply   takes part in the messages: as running/locked; never answering
+//   locked, refuse, no-reply   takes part in the messages: as running/locked; refusing the first; never answering
 //   flood              text without a pause
 //   idle               nothing
 #include "inmates/lib/inmate.hpp"
 
 #include "abi/hypercall.h"
 #include "abi/ivshmem.h"
+#include "bench/core/barrier.hpp"
 #include "inmates/lib/arm64/hypercall.hpp"
 
 using namespace inmate;
@@ -202,7 +203,7 @@ bool do_act(std::string_view act) {
         set_cell_state(JH_CELL_RUNNING_LOCKED);
     } else if (act == "flood") {
         flood();
-    } else if (act != "idle" && act != "no-reply") {
+    } else if (act != "idle" && act != "refuse" && act != "no-reply") {
         println("fault: no act is called ", act);
         return false;
     }
@@ -252,10 +253,15 @@ bool inmate_main() {
         }
     }
     println("fault: nobody stopped ", act);
-    for (;;) {
-        if (act != "no-reply" && shutdown_requested()) {
+    for (bool refuse = act == "refuse";; wait_ms(10)) {
+        if (refuse && comm_region().generic.msg_to_cell == JH_MSG_SHUTDOWN_REQUEST) {
+            refuse = false;
+            comm_region().generic.msg_to_cell = JH_MSG_NONE;
+            hil::bench::publish_barrier();
+            comm_region().generic.reply_from_cell = JH_REPLY_REQUEST_DENIED;
+            println("fault: refused");
+        } else if (act != "no-reply" && shutdown_requested()) {
             return true;
         }
-        wait_ms(10);
     }
 }
