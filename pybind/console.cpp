@@ -8,6 +8,7 @@
 #include <poll.h>
 
 #include <array>
+#include <atomic>
 #include <cerrno>
 
 #include "hil/lib/agent_client.hpp"
@@ -219,7 +220,10 @@ class PyConsole {
         const auto counts = console_->counts();
         return py::dict("bytes"_a = counts.bytes, "written"_a = counts.written, "frames"_a = counts.frames,
                         "damaged"_a = counts.damaged, "tee_dropped"_a = counts.tee_dropped,
-                        "events_dropped"_a = counts.events_dropped);
+                        "events_dropped"_a = counts.events_dropped,
+                        "text_unattributed"_a = counts.text[static_cast<std::size_t>(hil::Writer::unattributed)],
+                        "text_kernel"_a = counts.text[static_cast<std::size_t>(hil::Writer::kernel)],
+                        "text_hypervisor"_a = counts.text[static_cast<std::size_t>(hil::Writer::hypervisor)]);
     }
 
     py::tuple link() {
@@ -269,7 +273,7 @@ class PyAgent {
         : client_(console.console(), {milliseconds(silence), milliseconds(heartbeat), largest_piece}) {}
 
     py::dict hello(double limit) {
-        const auto info = wait<hil::AgentInfo>([&] { return client_.hello(milliseconds(limit), interrupted); });
+        const auto info = wait<hil::AgentInfo>([&] { return client_.hello(milliseconds(limit), ended()); });
         return py::dict("version"_a = info.version, "nonce"_a = info.nonce, "system"_a = text_of(info.system),
                         "lane"_a = info.lane == hil::frame::Lane::high ? "high" : "plain");
     }
@@ -300,22 +304,24 @@ class PyAgent {
             };
         }
         const auto answer =
-            wait<hil::AgentAnswer>([&] { return client_.run(what, [&raised] { return raised || interrupted(); }); });
+            wait<hil::AgentAnswer>([&] { return client_.run(what, [&] { return raised || ended()(); }); });
         return answer_tuple(answer);
     }
 
     py::bytes read_file(const std::string& path) {
-        return py::bytes(wait<std::string>([&] { return client_.read_file(path, interrupted); }));
+        return py::bytes(wait<std::string>([&] { return client_.read_file(path, ended()); }));
     }
 
     void write_file(const std::string& path, const py::bytes& content, std::uint32_t mode) {
         const std::string_view bytes(content);
-        (void)wait<hil::Nothing>([&] { return client_.write_file(path, bytes, mode, interrupted); });
+        (void)wait<hil::Nothing>([&] { return client_.write_file(path, bytes, mode, ended()); });
     }
 
     void bye(double limit) {
-        (void)wait<hil::Nothing>([&] { return client_.bye(milliseconds(limit), interrupted); });
+        (void)wait<hil::Nothing>([&] { return client_.bye(milliseconds(limit), ended()); });
     }
+
+    void interrupt() { broken_off_ = true; }
 
     py::dict counts() {
         const auto& counts = client_.counts();
@@ -324,7 +330,13 @@ class PyAgent {
     }
 
   private:
+    // What ends a call early: a signal, or interrupt() from another thread.
+    hil::Interrupted ended() {
+        return [this] { return broken_off_.load() || interrupted(); };
+    }
+
     template <typename T, typename Work> T wait(Work work) {
+        broken_off_ = false;
         auto result = [&] {
             const py::gil_scoped_release release;
             return work();
@@ -347,6 +359,7 @@ class PyAgent {
     }
 
     hil::AgentClient client_;
+    std::atomic<bool> broken_off_ = false;
 };
 
 void bind_console_class(py::module_& module) {
@@ -414,6 +427,8 @@ void bind_agent_class(py::module_& module) {
         .def("read_file", &PyAgent::read_file, "path"_a, "A file's bytes, sysfs included.")
         .def("write_file", &PyAgent::write_file, "path"_a, "content"_a, "mode"_a = 0644,
              "Writes a file: a regular one is replaced in one step, sysfs and devices get one write.")
+        .def("interrupt", &PyAgent::interrupt,
+             "From another thread: ends the call under way with AgentLost; its command is killed.")
         .def("bye", &PyAgent::bye, "limit"_a = 5.0, "Makes the agent leave; the shell has the console again.")
         .def_property_readonly("counts", &PyAgent::counts,
                                "Calls, frames sent, frames sent again, damage, bytes a piece.");

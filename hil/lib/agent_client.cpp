@@ -6,6 +6,7 @@
 #include <bit>
 #include <cstring>
 #include <random>
+#include <thread>
 
 namespace hil {
 
@@ -34,6 +35,7 @@ constexpr auto kAfterDamage = 2ms; // quiet after a damaged frame before asking 
 constexpr double kSmallestPiece = 16;
 constexpr double kFirstPiece = 512;
 constexpr auto kWriteLimit = 5s;
+constexpr auto kKillLimit = 500ms;
 // Pieces on their way to the agent at once: a terminal keeps 4095 bytes for its reader, and not every UART can stop a
 // sender.
 constexpr std::size_t kPutWindow = 3;
@@ -108,6 +110,10 @@ Result<AgentInfo> AgentClient::hello(std::chrono::milliseconds limit, const Inte
             return Error{"interrupted"};
         }
         if (const LinkEvent link = console_.link(); link.link != Link::open) {
+            if (console_.may_return()) {
+                std::this_thread::sleep_for(kSlice);
+                continue;
+            }
             return Error{std::string("no agent: the console is ") + to_string(link.link) + " (" + link.detail + ")"};
         }
     }
@@ -209,7 +215,7 @@ Result<AgentAnswer> AgentClient::call(std::span<const std::uint8_t> argument, co
             frame.reset(); // our own words: where the agent was, a terminal echoes them now
         }
         if (interrupted && interrupted()) {
-            (void)send({frame::Type::kill, 0, call.id, 0, {}});
+            kill(call);
             return Error{"interrupted"};
         }
         if (frame && frame->damaged) {
@@ -252,8 +258,11 @@ Result<AgentAnswer> AgentClient::call(std::span<const std::uint8_t> argument, co
             continue;
         }
         if (const LinkEvent link = console_.link(); link.link != Link::open) {
-            return Error{std::string("the console is ") + to_string(link.link) + " (" + link.detail +
-                         "): whether the request was carried out is unknown"};
+            if (!console_.may_return()) {
+                return Error{std::string("the console is ") + to_string(link.link) + " (" + link.detail +
+                             "): whether the request was carried out is unknown"};
+            }
+            std::this_thread::sleep_for(kAfterDamage); // what is lost meanwhile is asked for again
         }
         const auto later = SteadyClock::now();
         if (limit.count() > 0 && later - begin > limit + options_.silence) {
@@ -453,7 +462,27 @@ Result<AgentAnswer> AgentClient::finish(Call& call) {
 Status AgentClient::send(const frame::Frame& frame) {
     std::array<char, frame::kMaxText> text;
     ++counts_.sent;
-    return console_.write({text.data(), frame::encode(frame, lane_, text)}, kWriteLimit);
+    Status written = console_.write({text.data(), frame::encode(frame, lane_, text)}, kWriteLimit);
+    // A line that may come back has lost a frame, as lines do.
+    return written || !console_.may_return() ? std::move(written) : Status(Nothing{});
+}
+
+// Has the command ended, and waits a little for the agent to say so: the line may have damaged the order.
+void AgentClient::kill(const Call& call) {
+    const auto end = SteadyClock::now() + kKillLimit;
+    while (SteadyClock::now() < end) {
+        (void)send({frame::Type::kill, 0, call.id, 0, {}});
+        while (const auto frame = console_.next_frame(std::min(end, SteadyClock::now() + kSlice))) {
+            const bool ours = !frame->damaged && frame->type == frame::Type::state && frame->id == call.id;
+            if (ours && frame->payload.size() >= agent::kStateSize &&
+                agent::unpack(frame->payload.data()).phase != Phase::running) {
+                return;
+            }
+        }
+        if (console_.link().link != Link::open) {
+            return;
+        }
+    }
 }
 
 // --- What the line can take ------------------------------------------------------------------------------------------

@@ -99,6 +99,7 @@ class AgentClient {
     [[nodiscard]] bool satisfied(const Call& call) const;
     Result<AgentAnswer> finish(Call& call);
     Status send(const frame::Frame& frame);
+    void kill(const Call& call);
     void went_well();
     void went_badly();
     [[nodiscard]] std::chrono::milliseconds patience(const Call& call) const;

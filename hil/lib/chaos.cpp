@@ -12,16 +12,22 @@ namespace {
 
 constexpr std::size_t kMaxArriving = 256 * 1024;
 constexpr std::size_t kMaxLeaving = 64 * 1024;
+constexpr std::chrono::milliseconds kSendAgain{1}; // the inner stream took only a part
 
 struct Name {
     std::string_view name;
     double ChaosOptions::*rate;
 };
 constexpr std::array kNames = {
-    Name{"drop", &ChaosOptions::drop},       Name{"duplicate", &ChaosOptions::duplicate},
-    Name{"corrupt", &ChaosOptions::corrupt}, Name{"splice", &ChaosOptions::splice},
-    Name{"delay", &ChaosOptions::delay},     Name{"delay_ms", &ChaosOptions::delay_ms},
-    Name{"flood", &ChaosOptions::flood},     Name{"disconnect", &ChaosOptions::disconnect},
+    Name{"drop", &ChaosOptions::drop},
+    Name{"duplicate", &ChaosOptions::duplicate},
+    Name{"double", &ChaosOptions::duplicate},
+    Name{"corrupt", &ChaosOptions::corrupt},
+    Name{"splice", &ChaosOptions::splice},
+    Name{"delay", &ChaosOptions::delay},
+    Name{"delay_ms", &ChaosOptions::delay_ms},
+    Name{"flood", &ChaosOptions::flood},
+    Name{"disconnect", &ChaosOptions::disconnect},
 };
 
 Status set_option(ChaosOptions& options, std::string_view name, std::string_view value) {
@@ -50,8 +56,7 @@ Status set_option(ChaosOptions& options, std::string_view name, std::string_view
         return Nothing{};
     }
     return Error{"chaos: unknown fault '" + std::string(name) +
-                 "': seed, drop, duplicate, corrupt, splice, interleave, delay, "
-                 "delay_ms, disconnect and flood are known"};
+                 "': seed, drop, double, corrupt, splice, interleave, delay, delay_ms, disconnect and flood are known"};
 }
 
 } // namespace
@@ -81,14 +86,16 @@ void ChaosStream::begin_splice() {
     std::array<char, 96> line{};
     const int length = std::snprintf(
         line.data(), line.size(), "[%5llu.%06llu] chaos: splice %llu, with ~{words} in it\r\n",
-        static_cast<unsigned long long>(splices_ / 10), static_cast<unsigned long long>(random_() % 1'000'000),
-        static_cast<unsigned long long>(splices_));
-    ++splices_;
+        static_cast<unsigned long long>(counts_.splices / 10), static_cast<unsigned long long>(random_() % 1'000'000),
+        static_cast<unsigned long long>(counts_.splices));
+    ++counts_.splices;
     foreign_.append(line.data(), static_cast<std::size_t>(length));
 }
 
 void ChaosStream::harm(char byte, std::string& out, bool from_machine) {
+    ++counts_.bytes;
     if (chance(options_.disconnect)) {
+        ++counts_.disconnects;
         cut_ = true;
         return;
     }
@@ -100,15 +107,20 @@ void ChaosStream::harm(char byte, std::string& out, bool from_machine) {
         foreign_.erase(0, 1);
     }
     if (from_machine && arriving_.size() < kMaxArriving && chance(options_.flood)) {
+        ++counts_.floods;
         for (int i = 0; i < 2048; ++i) {
             out += "inmate: still here, counting up and up\r\n";
         }
     }
     if (chance(options_.drop)) {
+        ++counts_.dropped;
         return;
     }
-    out.push_back(chance(options_.corrupt) ? static_cast<char>(random_()) : byte);
+    const bool corrupt = chance(options_.corrupt);
+    counts_.corrupted += corrupt ? 1 : 0;
+    out.push_back(corrupt ? static_cast<char>(random_()) : byte);
     if (chance(options_.duplicate)) {
+        ++counts_.doubled;
         out.push_back(out.back());
     }
 }
@@ -117,13 +129,16 @@ Transfer ChaosStream::read(std::span<char> to) {
     const auto now = Clock::now();
     Transfer got;
     std::array<char, 4096> buffer;
+    (void)send_leaving(); // what is wrong with the line is told by the next read or write
     if (!cut_ && arriving_.size() < kMaxArriving) {
         got = inner_->read(buffer);
+        ended_ = ended_ || got.state != StreamState::open;
     }
     std::string harmed;
     for (std::size_t i = 0; i < got.count && !cut_; ++i) {
         harmed.clear();
         if (chance(options_.delay)) {
+            ++counts_.delays;
             const double milliseconds = std::uniform_real_distribution<double>(0, options_.delay_ms)(random_);
             latest_ =
                 std::max(latest_, now + std::chrono::microseconds(static_cast<std::int64_t>(milliseconds * 1000)));
@@ -154,21 +169,33 @@ Transfer ChaosStream::write(std::span<const char> from) {
         harm(byte, leaving_, false);
         ++outcome.count;
     }
-    if (!leaving_.empty()) {
-        const Transfer sent = inner_->write(leaving_);
-        leaving_.erase(0, sent.count);
-        outcome.state = sent.state;
-        outcome.why = sent.why;
-    }
+    const Transfer sent = send_leaving();
+    outcome.state = sent.state;
+    outcome.why = sent.why;
     if (cut_) {
         return {outcome.count, StreamState::ended, "chaos: disconnected"};
     }
     return outcome;
 }
 
+Transfer ChaosStream::send_leaving() {
+    if (leaving_.empty()) {
+        return {};
+    }
+    Transfer sent = inner_->write(leaving_);
+    leaving_.erase(0, sent.count);
+    return sent;
+}
+
 std::optional<std::chrono::steady_clock::time_point> ChaosStream::due() const {
     if (!arriving_.empty()) {
         return arriving_.front().when;
+    }
+    if (cut_) {
+        return Clock::time_point{}; // the end is to be read at once
+    }
+    if (!leaving_.empty()) {
+        return Clock::now() + kSendAgain;
     }
     return inner_->due();
 }

@@ -28,8 +28,21 @@ struct ChaosOptions {
     bool interleave = false; ///< splices are mixed with the stream character by character, instead of in one piece
 };
 
-/// "seed=7,corrupt=0.01,splice=0.001": names as in ChaosOptions.
+/// "seed=7,corrupt=0.01,splice=0.001": names as in ChaosOptions; `double` is another word for duplicate. interleave=1
+/// turns it on.
 Result<ChaosOptions> parse_chaos(std::string_view text);
+
+/// What was done so far.
+struct ChaosCounts {
+    std::uint64_t bytes = 0; ///< that came from both sides, before any harm
+    std::uint64_t dropped = 0;
+    std::uint64_t doubled = 0;
+    std::uint64_t corrupted = 0;
+    std::uint64_t splices = 0;
+    std::uint64_t delays = 0;
+    std::uint64_t floods = 0;
+    std::uint64_t disconnects = 0;
+};
 
 class ChaosStream : public Stream {
   public:
@@ -38,6 +51,9 @@ class ChaosStream : public Stream {
     Transfer read(std::span<char> to) override;
     Transfer write(std::span<const char> from) override;
     [[nodiscard]] std::optional<std::chrono::steady_clock::time_point> due() const override;
+    [[nodiscard]] const ChaosCounts& counts() const { return counts_; }
+    /// The stream underneath, given back: null when it has ended itself.
+    std::unique_ptr<Stream> take() { return ended_ ? nullptr : std::move(inner_); }
 
   private:
     using Clock = std::chrono::steady_clock;
@@ -48,6 +64,7 @@ class ChaosStream : public Stream {
     bool chance(double rate);
     void harm(char byte, std::string& out, bool from_machine);
     void begin_splice();
+    Transfer send_leaving();
 
     std::unique_ptr<Stream> inner_;
     ChaosOptions options_;
@@ -56,8 +73,9 @@ class ChaosStream : public Stream {
     std::string leaving_;       // bytes that the inner stream did not take yet
     std::string foreign_;       // rest of a splice to be mixed in
     Clock::time_point latest_{};
-    std::uint64_t splices_ = 0;
+    ChaosCounts counts_;
     bool cut_ = false;
+    bool ended_ = false; // the inner stream
 };
 
 } // namespace hil

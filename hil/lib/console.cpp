@@ -148,6 +148,7 @@ std::unique_ptr<Stream> Console::connect() {
             std::unique_ptr<Stream> stream = std::move(opened).value();
             if (options_.chaos) {
                 stream = std::make_unique<ChaosStream>(std::move(stream), *options_.chaos);
+                ++options_.chaos->seed; // after a loss the faults are others: the same ones would end the line again
             }
             set_link(Link::open, options_.stream);
             return stream;
@@ -327,6 +328,10 @@ void Console::text(std::span<const char> bytes) {
 
 void Console::line(std::string_view text, bool whole) {
     auto fact = lifecycle_.feed(text);
+    {
+        const std::scoped_lock lock(mutex_);
+        counts_.text[static_cast<std::size_t>(lifecycle_.writer())] += text.size() + 1;
+    }
     if (options_.lines) {
         push(LineEvent{std::string(text), lifecycle_.writer(), whole});
     }
@@ -492,6 +497,11 @@ SteadyClock::time_point Console::last_byte() const {
 LinkEvent Console::link() const {
     const std::scoped_lock lock(mutex_);
     return link_;
+}
+
+bool Console::may_return() const {
+    const std::scoped_lock lock(mutex_);
+    return options_.reconnect && running_ && link_.link != Link::closed;
 }
 
 ConsoleCounts Console::counts() const {

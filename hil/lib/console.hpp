@@ -2,6 +2,7 @@
 // Console: the one owner of a machine's console line.
 #pragma once
 
+#include <array>
 #include <atomic>
 #include <condition_variable>
 #include <cstdint>
@@ -83,6 +84,7 @@ struct ConsoleCounts {
     std::uint64_t damaged = 0;     ///< frames that were none any more
     std::uint64_t tee_dropped = 0; ///< bytes that the tee's reader was too slow for
     std::uint64_t events_dropped = 0;
+    std::array<std::uint64_t, 3> text{}; ///< bytes of lines by Writer, line ends counted
 };
 
 /// A reader thread owns the stream: raw bytes to disk, frames to the agent's client, all other text to the tee, the
@@ -112,6 +114,8 @@ class Console {
     /// does not fit is dropped and counted.
     [[nodiscard]] int tee() const { return tee_read_.get(); }
     [[nodiscard]] LinkEvent link() const;
+    /// Whether a line that is lost now may be open again later.
+    [[nodiscard]] bool may_return() const;
     [[nodiscard]] ConsoleCounts counts() const;
     /// Has incomplete trap reports decoded as they are, by the reader thread; waits for that up to `limit`.
     void flush_traps(std::chrono::milliseconds limit);

@@ -5,6 +5,7 @@ find_library(serialport_library serialport REQUIRED)
 add_library(hil_controller STATIC
     agent_client.cpp
     chaos.cpp
+    chaos_proxy.cpp
     console.cpp
     console_log.cpp
     lifecycle.cpp
@@ -14,7 +15,7 @@ add_library(hil_controller STATIC
     stream_serial.cpp
     stream_socket.cpp
     stream_source.cpp)
-target_link_libraries(hil_controller PUBLIC hil_options hil_traps Threads::Threads ${serialport_library})
+target_link_libraries(hil_controller PUBLIC hil_options hil_traps Threads::Threads ${serialport_library} util)
 
 # The agent for the host: the tests talk to the real program.
 add_subdirectory(${CMAKE_SOURCE_DIR}/driver/agent ${CMAKE_BINARY_DIR}/driver/agent)

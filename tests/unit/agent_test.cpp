@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The agent's client against the real agent, a process on a pty, through a clean line and through chaos.
 #include "hil/lib/agent_client.hpp"
+#include "hil/lib/chaos_proxy.hpp"
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
@@ -8,11 +9,13 @@
 #include <sys/wait.h>
 #include <termios.h>
 
+#include <atomic>
 #include <csignal>
 #include <filesystem>
 #include <fstream>
 #include <random>
 #include <sstream>
+#include <thread>
 
 namespace {
 
@@ -381,6 +384,54 @@ TEST_P(AgentInChaos, EveryCommandIsAnsweredOnceAndRight) {
     std::printf("%-12s %5d commands %6.2f s %6llu frames sent %6llu again %6llu damaged\n", GetParam().name,
                 GetParam().commands, seconds, static_cast<unsigned long long>(counts.sent),
                 static_cast<unsigned long long>(counts.resent), static_cast<unsigned long long>(counts.damaged));
+}
+
+// The line goes away and comes back in the middle of commands: what was under way is asked for again.
+TEST(Agent, OutlivesLinesThatComeBack) {
+    const Directory directory;
+    const std::string log = directory.path + "/runs";
+    int master = -1;
+    int slave = -1;
+    ASSERT_EQ(openpty(&master, &slave, nullptr, nullptr, nullptr), 0);
+    const FileDescriptor outer(master);
+    const FileDescriptor inner(slave);
+    const pid_t pid = fork();
+    if (pid == 0) {
+        setsid();
+        dup2(slave, 0);
+        dup2(slave, 1);
+        execl(HIL_AGENT_PATH, "hil-agent", nullptr);
+        _exit(126);
+    }
+    auto proxy = ChaosProxy::create("fd:" + std::to_string(master), "unix:" + directory.path + "/line",
+                                    *parse_chaos("seed=8,disconnect=0.0003"));
+    ASSERT_TRUE(proxy) << proxy.error().message;
+    std::atomic<bool> stop = false;
+    std::thread thread([&] { EXPECT_TRUE((*proxy)->serve([&] { return stop.load(); })); });
+    {
+        ConsoleOptions options;
+        options.stream = (*proxy)->where();
+        options.reconnect = true;
+        auto console = std::move(Console::create(options)).value();
+        ASSERT_TRUE(console->wait_open(2s));
+        AgentClient client(*console);
+        const auto info = client.hello(10s);
+        EXPECT_TRUE(info) << info.error().message;
+        std::string expected;
+        for (int i = 0; i < 200 && !HasFailure(); ++i) {
+            const std::string number = std::to_string(i);
+            const auto answer = client.run({{"echo " + number + " >>" + log + ";echo o" + number}, true, 30s, {}});
+            EXPECT_TRUE(answer) << i << ": " << answer.error().message;
+            EXPECT_TRUE(!answer || answer->out == "o" + number + "\n");
+            expected += number + "\n";
+        }
+        EXPECT_EQ(content_of(log), expected);
+    }
+    stop = true;
+    thread.join();
+    EXPECT_GT((*proxy)->counts().disconnects, 3u);
+    ::kill(pid, SIGKILL);
+    ::waitpid(pid, nullptr, 0);
 }
 
 INSTANTIATE_TEST_SUITE_P(

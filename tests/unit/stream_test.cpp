@@ -10,10 +10,12 @@
 #include <sys/un.h>
 
 #include <array>
+#include <atomic>
 #include <filesystem>
 #include <string>
+#include <thread>
 
-#include "hil/lib/chaos.hpp"
+#include "hil/lib/chaos_proxy.hpp"
 #include "hil/lib/file_descriptor.hpp"
 #include "hil/lib/stream_descriptor.hpp"
 #include "hil/lib/stream_rfc2217.hpp"
@@ -233,6 +235,69 @@ TEST(Chaos, DoesWhatItSaysAndCanBeRepeated) {
     EXPECT_GT(through_chaos("flood=0.0005", text).size(), 60'000u);
     EXPECT_EQ(through_chaos("delay=0.001,delay_ms=5", text), text) << "late, but whole and in order";
     EXPECT_LT(through_chaos("disconnect=0.01", text).size(), 19'000u);
+}
+
+TEST(Chaos, CountsWhatItDoes) {
+    std::array<int, 2> ends{};
+    ASSERT_EQ(socketpair(AF_UNIX, SOCK_STREAM, 0, ends.data()), 0);
+    const FileDescriptor other(ends[1]);
+    ChaosStream stream(std::make_unique<DescriptorStream>(FileDescriptor(ends[0])),
+                       *parse_chaos("seed=3,drop=0.02,double=0.01,corrupt=0.01"));
+    EXPECT_EQ(stream.write(std::string(10'000, 'a')).count, 10'000u);
+    const ChaosCounts& counts = stream.counts();
+    EXPECT_EQ(counts.bytes, 10'000u);
+    EXPECT_NEAR(static_cast<double>(counts.dropped), 200, 60);
+    EXPECT_NEAR(static_cast<double>(counts.corrupted), 100, 40);
+    std::string all;
+    while (all.size() < 10'000 - counts.dropped + counts.doubled) {
+        all += read_fd(other.get());
+    }
+    EXPECT_EQ(all.size(), 10'000 - counts.dropped + counts.doubled);
+    EXPECT_GE(static_cast<std::uint64_t>(std::count_if(all.begin(), all.end(), [](char c) { return c != 'a'; })) + 5,
+              counts.corrupted)
+        << "a random byte may be the same";
+}
+
+// The proxy in a thread of its own, until the object goes away.
+struct Serving {
+    std::unique_ptr<ChaosProxy> proxy;
+    std::atomic<bool> stop = false;
+    std::thread thread;
+
+    Serving(const std::string& stream, const std::string& offer, const std::string& chaos) {
+        auto made = ChaosProxy::create(stream, offer, *parse_chaos(chaos));
+        EXPECT_TRUE(made) << made.error().message;
+        proxy = std::move(made).value();
+        thread = std::thread([this] { EXPECT_TRUE(proxy->serve([this] { return stop.load(); })); });
+    }
+    ~Serving() {
+        stop = true;
+        thread.join();
+    }
+};
+
+TEST(ChaosProxy, CarriesBothWaysAndOutlivesItsUsers) {
+    const Directory directory;
+    for (const std::string& offer : {"unix:" + directory.path + "/p", std::string("pty")}) {
+        std::array<int, 2> ends{};
+        ASSERT_EQ(socketpair(AF_UNIX, SOCK_STREAM, 0, ends.data()), 0);
+        const FileDescriptor line(ends[0]);
+        const FileDescriptor machine(ends[1]);
+        const Serving serving("fd:" + std::to_string(line.get()), offer, "");
+        for (int user = 0; user < 2; ++user) {
+            const auto stream = open_or_fail(serving.proxy->where());
+            ASSERT_EQ(stream->write(std::string_view("hello")).count, 5u);
+            EXPECT_EQ(read_fd(machine.get()), "hello");
+            ASSERT_EQ(::write(machine.get(), "world", 5), 5);
+            EXPECT_EQ(read_some(*stream), "world");
+        }
+    }
+}
+
+TEST(ChaosProxy, RefusesWhatItCannotOffer) {
+    EXPECT_FALSE(ChaosProxy::create("unix:/x", "tcp:1", {}));
+    EXPECT_FALSE(ChaosProxy::create("typo:/x", "pty", {}));
+    EXPECT_FALSE(ChaosProxy::create("unix:/x", "unix:/no/such/directory/s", {}));
 }
 
 TEST(Chaos, RefusesNonsense) {
