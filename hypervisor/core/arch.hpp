@@ -38,14 +38,15 @@ void stage2_flush(const Cell& cell);
 /// Copy from a cell's memory as the cell sees it; false when a byte of it is not readable RAM of the cell.
 bool read_guest(const Cell& cell, GuestAddr from, void* to, size_t size);
 
-/// Write a word of physical memory that is no part of the hypervisor's own.
-void write_physical(PhysAddr address, uint32_t value);
+/// Write a word of physical memory that is no part of the hypervisor's own; false when nothing is there.
+bool write_physical(PhysAddr address, uint32_t value);
 /// Make memory that was written through caches visible to a CPU without caches, and the reverse.
 void clean_invalidate(PhysRange range);
 void clean_invalidate_object(const void* object, size_t size);
-/// Device access of `size` (1, 2, 4, 8) bytes for a sub-page region that is passed through.
-uint64_t device_read(PhysAddr address, unsigned size);
-void device_write(PhysAddr address, uint64_t value, unsigned size);
+/// Device access of `size` (1, 2, 4, 8) bytes inside a page for a sub-page region that is passed through; false when the
+/// bus or the device refuses it.
+bool device_read(PhysAddr address, unsigned size, uint64_t& value);
+bool device_write(PhysAddr address, uint64_t value, unsigned size);
 
 /// Interrupt numbers that exist (0 up to this, exclusive).
 uint32_t interrupt_limit();

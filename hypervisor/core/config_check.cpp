@@ -226,6 +226,21 @@ int check_irqchips(const jh_cell& cell) {
     return 0;
 }
 
+constexpr uint32_t none = ~0u;
+
+/// A region that lets the cell write into physical memory of `section`, or none.
+uint32_t writable_at(std::span<const jh_memory> regions, const jh_memory& section) {
+    const PhysRange range{PhysAddr{section.phys_start}, section.size};
+    for (uint32_t index = 0; index < regions.size(); ++index) {
+        const jh_memory& other = regions[index];
+        if ((other.flags & JH_MEM_WRITE) != 0 && (other.flags & JH_MEM_COMM_REGION) == 0 &&
+            range.overlaps({PhysAddr{other.phys_start}, other.size})) {
+            return index;
+        }
+    }
+    return none;
+}
+
 /// The sections behind one ivshmem device.
 int check_sections(const jh_cell& cell, uint32_t index, const jh_pci_device& device) {
     const auto say = [&cell, index] { return Refusal(name_of(cell), JH_EINVAL, "pci device ", index); };
@@ -240,6 +255,10 @@ int check_sections(const jh_cell& cell, uint32_t index, const jh_pci_device& dev
         return say() << "state table (memory region " << uint32_t{device.shmem_regions_start}
                      << "): must have four bytes a peer and no WRITE flag";
     }
+    if (const uint32_t other = writable_at(regions, sections[0]); other != none) {
+        return say() << "state table (memory region " << uint32_t{device.shmem_regions_start}
+                     << "): must be read-only, but memory region " << other << " makes it writable";
+    }
     uint64_t next_virt = sections[0].virt_start + sections[0].size;
     for (uint32_t section = 1; section < needed; ++section) {
         const jh_memory& region = sections[section];
@@ -252,6 +271,10 @@ int check_sections(const jh_cell& cell, uint32_t index, const jh_pci_device& dev
                          << ", must follow the section before it at 0x" << hex(next_virt);
         }
         next_virt += region.size;
+        if (const uint32_t other = writable_at(regions, region); (region.flags & JH_MEM_WRITE) == 0 && other != none) {
+            return say() << "section (memory region " << number << "): read-only, but memory region " << other
+                         << " makes it writable";
+        }
         const bool peer_output = section >= 2 && section - 2 != device.shmem_dev_id;
         if (peer_output && (region.flags & JH_MEM_WRITE) != 0) {
             return say() << "section (memory region " << number << "): output section of peer " << section - 2
@@ -426,7 +449,7 @@ int check_claims(const CellConfig& config) {
             return say(JH_EBUSY) << "phys_start 0x" << hex(region.phys_start) << ": overlaps memory of cell \""
                                  << owner->name() << '"';
         }
-        const bool ram = (region.flags & (JH_MEM_IO | JH_MEM_ROOTSHARED)) == 0 && !is_subpage(region);
+        const bool ram = (region.flags & JH_MEM_IO) == 0 && !is_subpage(region);
         if (ram && !root_has(range)) {
             return say(JH_EINVAL) << "phys_start 0x" << hex(region.phys_start) << ", size 0x" << hex(region.size)
                                   << ": not all of it is memory of the root cell";

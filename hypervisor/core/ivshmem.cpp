@@ -173,10 +173,14 @@ int ivshmem_connect(IvshmemDevice& device) {
             }
         }
     }
+    if (!arch::write_physical(device.state_table() + id * 4u, 0)) {
+        out << "Cell \"" << device.cell->name() << "\" refused: state table of device " << PciName{device.config->bdf}
+            << ": no memory answers at 0x" << hex(device.state_table().value) << '\n';
+        return -JH_EINVAL;
+    }
     const LockGuard guard(link->lock);
     device.link = link;
     link->peer[id] = &device;
-    arch::write_physical(device.state_table() + id * 4u, 0);
     return 0;
 }
 

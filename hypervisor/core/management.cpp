@@ -421,11 +421,15 @@ int check_disable() {
     return error;
 }
 
-void cpu_failed(Cpu& cpu) {
-    cpu.state = CpuState::failed;
-    bool all = true;
-    for_each_cpu(cpu.cell->cpus, [&all](const Cpu& other) { all = all && other.state == CpuState::failed; });
-    if (all) {
+void cpu_stopped(Cpu& cpu, CpuState state) {
+    cpu.state = state;
+    bool any_failed = false;
+    bool any_runs = false;
+    for_each_cpu(cpu.cell->cpus, [&](const Cpu& other) {
+        any_failed = any_failed || other.state == CpuState::failed;
+        any_runs = any_runs || other.state == CpuState::running || other.start;
+    });
+    if (any_failed && !any_runs) {
         comm_set_state(*cpu.cell, JH_CELL_FAILED);
     }
 }

@@ -4,13 +4,13 @@
 #pragma once
 
 #include "hypervisor/core/address.hpp"
+#include "hypervisor/core/cpu.hpp"
 
 #include <cstdint>
 
 namespace gaol {
 
 struct Cell;
-struct Cpu;
 
 /// Make the root cell out of the (checked) system config. Called once, at enable.
 int root_create();
@@ -24,7 +24,8 @@ int cell_destroy(uint32_t id);
 /// May the hypervisor leave now? 0 or -EBUSY.
 int check_disable();
 
-/// The CPU has violated its cell's limits: it is parked; the cell fails with its last CPU.
-void cpu_failed(Cpu& cpu);
+/// The CPU stops: parked after a violation (`failed`), or `off` by its own will. A cell none of whose CPUs runs any more
+/// has failed when one of them has: nobody is left who could start the others.
+void cpu_stopped(Cpu& cpu, CpuState state);
 
 } // namespace gaol

@@ -21,7 +21,16 @@ PhysRange range_of(const jh_memory& region) {
 
 /// Regions that leave the root when a cell gets them.
 bool exclusive(const jh_memory& region) {
-    return (region.flags & (JH_MEM_COMM_REGION | JH_MEM_ROOTSHARED)) == 0 && region.size != 0 && !is_subpage(region);
+    return (region.flags & (JH_MEM_COMM_REGION | JH_MEM_ROOTSHARED)) == 0 && region.size != 0;
+}
+bool exclusive_pages(const jh_memory& region) {
+    return exclusive(region) && !is_subpage(region);
+}
+
+/// The pages that a sub-page region lies in.
+PhysRange pages_of(PhysRange range) {
+    const uint64_t start = page_down(range.start.value);
+    return {PhysAddr{start}, page_up(range.end().value) - start};
 }
 
 /// Call `change(guest, phys, size, flags)` for each piece of the root's config inside `range`, until one fails.
@@ -77,18 +86,20 @@ int take_from_root(const Cell& cell) {
     int error = 0;
     for (const auto& region : cell.config.memory()) {
         if (exclusive(region) && error == 0) {
-            error = take_root(range_of(region));
+            error = take_root(pages_of(range_of(region)));
         }
     }
     arch::stage2_flush(hypervisor().root);
     return error;
 }
 
+/// The cell has left the list. A page of which another cell has a part stays away.
 int return_to_root(const Cell& cell) {
     int error = 0;
     for (const auto& region : cell.config.memory()) {
-        if (exclusive(region)) {
-            const int failed = give_root(range_of(region));
+        const PhysRange pages = pages_of(range_of(region));
+        if (exclusive(region) && (exclusive_pages(region) || exclusive_owner(pages) == nullptr)) {
+            const int failed = give_root(pages);
             error = error == 0 ? failed : error;
         }
     }
@@ -99,7 +110,7 @@ int return_to_root(const Cell& cell) {
 int lend_loadable(const Cell& cell, bool lend) {
     int error = 0;
     for (const auto& region : cell.config.memory()) {
-        if (exclusive(region) && (region.flags & JH_MEM_LOADABLE) != 0 && error == 0) {
+        if (exclusive_pages(region) && (region.flags & JH_MEM_LOADABLE) != 0 && error == 0) {
             error = lend ? give_root(range_of(region)) : take_root(range_of(region));
         }
     }
@@ -109,7 +120,7 @@ int lend_loadable(const Cell& cell, bool lend) {
 
 void flush_cell_memory(const Cell& cell) {
     for (const auto& region : cell.config.memory()) {
-        if (exclusive(region) && (region.flags & JH_MEM_IO) == 0) {
+        if (exclusive_pages(region) && (region.flags & JH_MEM_IO) == 0) {
             arch::clean_invalidate(range_of(region));
         }
     }
@@ -141,6 +152,38 @@ bool root_has(PhysRange range) {
     return covered >= range.end().value;
 }
 
+namespace {
+
+/// At the device, unless it would cross into a page that is somebody else's.
+MmioResult pass_through(PhysAddr phys, MmioAccess& access) {
+    if ((phys.value & page_mask) + access.size > page_size) {
+        return MmioResult::unclaimed;
+    }
+    const bool done = access.write ? arch::device_write(phys, access.value, access.size)
+                                   : arch::device_read(phys, access.size, access.value);
+    return done ? MmioResult::done : MmioResult::unclaimed;
+}
+
+/// The root's part of a page that it lost because a cell has a sub-page region there.
+MmioResult rest_of_page(MmioAccess& access) {
+    const uint64_t needed = access.write ? JH_MEM_WRITE : JH_MEM_READ;
+    for (const auto& own : hypervisor().root.config.memory()) {
+        if (is_subpage(own) || access.address < own.virt_start || access.address - own.virt_start >= own.size ||
+            (own.flags & needed) == 0) {
+            continue;
+        }
+        const PhysAddr phys{own.phys_start + (access.address - own.virt_start)};
+        const PhysRange page{PhysAddr{page_down(phys.value)}, page_size};
+        const bool shared_page = exclusive_owner(page) != nullptr;
+        if (shared_page && exclusive_owner({phys, access.size}) == nullptr) {
+            return pass_through(phys, access);
+        }
+    }
+    return MmioResult::unclaimed;
+}
+
+} // namespace
+
 MmioResult subpage_access(const Cell& cell, MmioAccess& access) {
     for (const auto& region : cell.config.memory()) {
         if (!is_subpage(region) || access.address < region.virt_start ||
@@ -149,20 +192,14 @@ MmioResult subpage_access(const Cell& cell, MmioAccess& access) {
         }
         const uint64_t needed = access.write ? JH_MEM_WRITE : JH_MEM_READ;
         const uint64_t width = uint64_t{access.size} << JH_MEM_IO_WIDTH_SHIFT;
-        const uint64_t offset = access.address - region.virt_start;
-        const PhysAddr phys = PhysAddr{region.phys_start} + offset;
+        const PhysAddr phys = PhysAddr{region.phys_start} + (access.address - region.virt_start);
         const bool aligned = phys.value % access.size == 0 || (region.flags & JH_MEM_IO_UNALIGNED) != 0;
         if ((region.flags & needed) == 0 || (region.flags & width) == 0 || !aligned) {
             return MmioResult::unclaimed;
         }
-        if (access.write) {
-            arch::device_write(phys, access.value, access.size);
-        } else {
-            access.value = arch::device_read(phys, access.size);
-        }
-        return MmioResult::done;
+        return pass_through(phys, access);
     }
-    return MmioResult::unclaimed;
+    return cell.is_root() ? rest_of_page(access) : MmioResult::unclaimed;
 }
 
 } // namespace gaol

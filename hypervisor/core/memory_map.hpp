@@ -29,7 +29,7 @@ Cell* exclusive_owner(PhysRange range);
 /// Is all of the range in page-sized regions of the root cell's config?
 bool root_has(PhysRange range);
 
-/// Access to a sub-page region of the cell.
+/// Access to a sub-page region of the cell, or of the root to what is left of a page that a cell has a part of.
 MmioResult subpage_access(const Cell& cell, MmioAccess& access);
 
 } // namespace gaol

@@ -262,18 +262,29 @@ bool read_guest(const Cell& cell, GuestAddr from, void* to, size_t size) {
     return true;
 }
 
-void write_physical(PhysAddr address, uint32_t value) {
+bool write_physical(PhysAddr address, uint32_t value) {
+    if (current->absent(address.value)) {
+        return false;
+    }
     std::memcpy(&current->page(address.value)[address.value & page_mask], &value, sizeof(value));
+    return true;
 }
 void clean_invalidate(PhysRange) {}
 void clean_invalidate_object(const void*, size_t) {}
-uint64_t device_read(PhysAddr address, unsigned size) {
-    uint64_t value = 0;
+bool device_read(PhysAddr address, unsigned size, uint64_t& value) {
+    if (current->absent(address.value)) {
+        return false;
+    }
+    value = 0;
     std::memcpy(&value, &current->page(address.value)[address.value & page_mask], size);
-    return value;
+    return true;
 }
-void device_write(PhysAddr address, uint64_t value, unsigned size) {
+bool device_write(PhysAddr address, uint64_t value, unsigned size) {
+    if (current->absent(address.value)) {
+        return false;
+    }
     std::memcpy(&current->page(address.value)[address.value & page_mask], &value, size);
+    return true;
 }
 
 uint32_t interrupt_limit() {

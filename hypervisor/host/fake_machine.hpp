@@ -56,6 +56,8 @@ class FakeMachine {
     static void offline(uint32_t cpu);
 
     std::vector<uint8_t>& page(uint64_t phys);
+    /// Nothing answers there: everything above the hypervisor's memory.
+    [[nodiscard]] bool absent(uint64_t phys) const { return phys >= hypervisor_base + hypervisor_size; }
 
     std::vector<uint32_t> raised;                   ///< interrupts made pending
     std::function<void()> on_relax;                 ///< what others do while a CPU waits

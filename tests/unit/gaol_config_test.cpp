@@ -113,6 +113,20 @@ INSTANTIATE_TEST_SUITE_P(
         Bad{"shmem_regions_start", JH_EINVAL, [](auto& c) { c.devices[0].shmem_regions_start = 3; }},
         Bad{"shmem_regions_start", JH_EINVAL, [](auto& c) { c.devices[0].shmem_regions_start = 0xfffffffe; }},
         Bad{"state table", JH_EINVAL, [](auto& c) { c.memory[2].flags |= JH_MEM_WRITE; }},
+        Bad{"state table (memory region 2): must be read-only, but memory region 0", JH_EINVAL,
+            [](auto& c) {
+                c.memory[0] = {0x7fa00000, 0, 0x1000, JH_MEM_READ | JH_MEM_WRITE | JH_MEM_ROOTSHARED};
+            }},
+        Bad{"section (memory region 4): read-only, but memory region 0", JH_EINVAL,
+            [](auto& c) {
+                c.memory[0] = {0x7fa03000, 0, 0x1000, JH_MEM_READ | JH_MEM_WRITE | JH_MEM_ROOTSHARED};
+            }},
+        Bad{"memory region 2: phys_start", JH_EINVAL, [](auto& c) { c.memory[2].phys_start = 0x8000000000; }},
+        Bad{"state table of device 00:00.0: no memory answers", JH_EINVAL,
+            [](auto& c) {
+                c.memory[2].phys_start = 0x8000000000;
+                c.memory[2].flags |= JH_MEM_IO;
+            }},
         Bad{"output section of peer 0", JH_EINVAL, [](auto& c) { c.memory[4].flags |= JH_MEM_WRITE; }},
         Bad{"bar_mask[0]", JH_EINVAL, [](auto& c) { c.devices[0].bar_mask[0] = 0xfffff00f; }},
         Bad{"num_msix_vectors", JH_EINVAL, [](auto& c) { c.devices[0].num_msix_vectors = 2; }},

@@ -129,15 +129,34 @@ TEST_F(GaolManagement, ACellMayCallAlmostNothing) {
 TEST_F(GaolManagement, ACellFailsWithItsLastCpu) {
     Cell& cell = create(plain("cell", 1, 0x6, 0x70000000));
     ASSERT_EQ(cell_start(1), 0);
-    cpu_failed(*hv.cpus[1]);
+    arch::relax();
+    hv.cpus[2]->state = CpuState::running; // the cell has started its second one
+    cpu_stopped(*hv.cpus[1], CpuState::failed);
     EXPECT_EQ(call(JH_HC_CPU_INFO, 1, 0), JH_CPU_FAILED);
     EXPECT_EQ(comm_state(cell), JH_CELL_RUNNING);
-    cpu_failed(*hv.cpus[2]);
+    cpu_stopped(*hv.cpus[2], CpuState::failed);
     EXPECT_EQ(comm_state(cell), JH_CELL_FAILED);
     EXPECT_EQ(cell_set_loadable(1), 0); // a failed cell is not asked
     EXPECT_EQ(cell_start(1), 0);
     arch::relax();
     EXPECT_EQ(call(JH_HC_CPU_INFO, 1, 0), JH_CPU_RUNNING);
+}
+
+TEST_F(GaolManagement, ACellWithoutARunningCpuFailsWhenOneOfThemDid) {
+    Cell& cell = create(plain("cell", 1, 0x6, 0x70000000));
+    ASSERT_EQ(cell_start(1), 0);
+    arch::relax();
+    cpu_stopped(*hv.cpus[1], CpuState::off);
+    EXPECT_EQ(comm_state(cell), JH_CELL_RUNNING); // both are off by their own will: nobody failed
+    hv.cpus[1]->state = CpuState::running;
+    cpu_stopped(*hv.cpus[1], CpuState::failed); // the other is off: nobody is left to start it
+    EXPECT_EQ(comm_state(cell), JH_CELL_FAILED);
+
+    ASSERT_EQ(cell_start(1), 0);
+    arch::relax();
+    hv.cpus[2]->start = true; // on its way
+    cpu_stopped(*hv.cpus[1], CpuState::failed);
+    EXPECT_EQ(comm_state(cell), JH_CELL_RUNNING);
 }
 
 TEST_F(GaolManagement, DisableWaitsForCellsAndCpus) {

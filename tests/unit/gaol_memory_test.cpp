@@ -187,5 +187,65 @@ TEST(GaolMemoryMap, SubPageRegionsPassWhatTheirFlagsAllow) {
     EXPECT_EQ(subpage_access(cell, beyond), MmioResult::unclaimed);
 }
 
+/// A cell with a quarter of a page of devices that the root has.
+ConfigBuilder with_subpage(const char* name, uint32_t id, uint8_t cpus, uint64_t phys) {
+    ConfigBuilder config(name, id, cpus);
+    config.memory = {{phys, phys, 0x400, JH_MEM_READ | JH_MEM_WRITE | JH_MEM_IO | JH_MEM_IO_32}};
+    return config;
+}
+
+MmioResult access(const Cell& cell, uint64_t address, unsigned size, uint64_t& value, bool write = false) {
+    MmioAccess wanted{address, size, write, value};
+    const MmioResult result = subpage_access(cell, wanted);
+    value = wanted.value;
+    return result;
+}
+
+TEST(GaolMemoryMap, TheRootKeepsTheRestOfAPageOfWhichACellHasAPart) {
+    FakeMachine machine;
+    Hypervisor& hv = hypervisor();
+    machine.write(0x50000000, {1, 2, 3, 4, 5, 6, 7, 8});
+    ASSERT_EQ(machine.create(with_subpage("one", 1, 0x2, 0x50000400)), 0);
+    ASSERT_EQ(machine.create(with_subpage("two", 2, 0x4, 0x50000800)), 0);
+    EXPECT_EQ(machine.translate(hv.root, 0x50000000), nowhere);
+    uint64_t value = 0;
+    EXPECT_EQ(access(hv.root, 0x50000000, 4, value), MmioResult::done);
+    EXPECT_EQ(value, 0x04030201u);
+    EXPECT_EQ(access(hv.root, 0x50000bfc, 8, value), MmioResult::unclaimed); // half of it is the cell's
+    for (const uint64_t theirs : {0x50000400u, 0x500007fcu, 0x50000800u}) {
+        EXPECT_EQ(access(hv.root, theirs, 4, value), MmioResult::unclaimed);
+        EXPECT_EQ(access(hv.root, theirs, 4, value, true), MmioResult::unclaimed);
+    }
+    EXPECT_EQ(access(hv.root, 0x50001000, 4, value), MmioResult::unclaimed); // no business of this path
+    ASSERT_EQ(cell_destroy(1), 0);
+    EXPECT_EQ(machine.translate(hv.root, 0x50000000), nowhere); // the other cell still has its part
+    EXPECT_EQ(access(hv.root, 0x50000400, 4, value), MmioResult::done);
+    ASSERT_EQ(cell_destroy(2), 0);
+    EXPECT_EQ(machine.translate(hv.root, 0x50000000), 0x50000000u);
+}
+
+TEST(GaolMemoryMap, PartsOfAPageAreGivenOnce) {
+    FakeMachine machine;
+    ASSERT_EQ(machine.create(with_subpage("one", 1, 0x2, 0x50000400)), 0);
+    EXPECT_EQ(machine.create(with_subpage("two", 2, 0x4, 0x50000600)), -JH_EBUSY);
+    ConfigBuilder whole("whole", 2, 0x4);
+    whole.memory = {ram(0x50000000, 0, 0x1000)};
+    EXPECT_EQ(machine.create(whole), -JH_EBUSY);
+}
+
+TEST(GaolMemoryMap, AnAccessAcrossAPagesEndOrIntoNothingIsAViolation) {
+    FakeMachine machine;
+    ConfigBuilder config("cell", 1, 0x2);
+    constexpr uint64_t flags = JH_MEM_READ | JH_MEM_WRITE | JH_MEM_IO | JH_MEM_IO_32 | JH_MEM_IO_UNALIGNED;
+    config.memory = {{0x50000c00, 0x50000c00, 0x800, flags}, {0x8000000400, 0x400, 0x400, flags}};
+    ASSERT_EQ(machine.create(config), 0);
+    const Cell& cell = *hypervisor().find_cell(1);
+    uint64_t value = 0;
+    EXPECT_EQ(access(cell, 0x50000ff9, 4, value), MmioResult::done);
+    EXPECT_EQ(access(cell, 0x50000ffe, 4, value), MmioResult::unclaimed);
+    EXPECT_EQ(access(cell, 0x400, 4, value), MmioResult::unclaimed);
+    EXPECT_EQ(access(cell, 0x400, 4, value, true), MmioResult::unclaimed);
+}
+
 } // namespace
 } // namespace gaol::test

@@ -2,6 +2,7 @@
 #include "hypervisor/arch/arm64/cpu_control.hpp"
 
 #include "hypervisor/arch/arm64/gic.hpp"
+#include "hypervisor/arch/arm64/reset.hpp"
 #include "hypervisor/arch/arm64/stage2.hpp"
 #include "hypervisor/arch/arm64/virtual_interrupts.hpp"
 #include "hypervisor/core/arch.hpp"
@@ -17,54 +18,9 @@ namespace {
 
 constexpr uint32_t special_interrupts = 1020;
 
-/// EL1 as architecture leaves it at reset, MMU and caches off; nothing of the former cell stays readable.
-void reset_el1() {
-    SYSREG_WRITE(sctlr_el1, 0x30d00800); // RES1 bits
-    SYSREG_WRITE(cpacr_el1, 0);
-    SYSREG_WRITE(ttbr0_el1, 0);
-    SYSREG_WRITE(ttbr1_el1, 0);
-    SYSREG_WRITE(tcr_el1, 0);
-    SYSREG_WRITE(mair_el1, 0);
-    SYSREG_WRITE(amair_el1, 0);
-    SYSREG_WRITE(vbar_el1, 0);
-    SYSREG_WRITE(esr_el1, 0);
-    SYSREG_WRITE(far_el1, 0);
-    SYSREG_WRITE(afsr0_el1, 0);
-    SYSREG_WRITE(afsr1_el1, 0);
-    SYSREG_WRITE(elr_el1, 0);
-    SYSREG_WRITE(spsr_el1, 0);
-    SYSREG_WRITE(sp_el0, 0);
-    SYSREG_WRITE(sp_el1, 0);
-    SYSREG_WRITE(par_el1, 0);
-    SYSREG_WRITE(contextidr_el1, 0);
-    SYSREG_WRITE(csselr_el1, 0);
-    SYSREG_WRITE(tpidr_el0, 0);
-    SYSREG_WRITE(tpidrro_el0, 0);
-    SYSREG_WRITE(tpidr_el1, 0);
-    SYSREG_WRITE(cntkctl_el1, 0);
-    SYSREG_WRITE(cntp_ctl_el0, 0);
-    SYSREG_WRITE(cntp_cval_el0, 0);
-    SYSREG_WRITE(cntv_ctl_el0, 0);
-    SYSREG_WRITE(cntv_cval_el0, 0);
-    SYSREG_WRITE(mdscr_el1, 0);
-    SYSREG_WRITE(cntvoff_el2, 0);
-}
-
-/// The floating-point registers may hold another cell's data.
-void clear_vector_registers() {
-    asm volatile(".arch_extension fp\n.arch_extension simd\n"
-                 ".irp n,0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19,20,21,22,23,24,25,26,27,28,29,30,31\n"
-                 "movi v\\n\\().2d, #0\n"
-                 ".endr\n"
-                 "msr fpcr, xzr\n"
-                 "msr fpsr, xzr\n" ::
-                     : "memory");
-}
-
 void start_cpu(PerCpu& cpu, Frame& frame) {
     gic::reset_private(cpu);
-    reset_el1();
-    clear_vector_registers();
+    reset_registers();
     load_cell(cpu);
     std::memset(&frame, 0, sizeof(frame));
     frame.x[0] = cpu.start_argument;
@@ -76,9 +32,8 @@ void start_cpu(PerCpu& cpu, Frame& frame) {
 
 void turn_off(PerCpu& cpu) {
     cpu.turn_off = false;
-    cpu.state = CpuState::off;
-    SYSREG_WRITE(cntp_ctl_el0, 0);
-    SYSREG_WRITE(cntv_ctl_el0, 0);
+    cpu_stopped(cpu, CpuState::off);
+    reset_registers(); // timers and counters stand still meanwhile, and whoever has the CPU next finds nothing
     gic::reset_private(cpu);
 }
 
@@ -131,7 +86,7 @@ void serve_requests(PerCpu& cpu, Frame& frame) {
 }
 
 void park(PerCpu& cpu, Frame& frame) {
-    cpu_failed(cpu);
+    cpu_stopped(cpu, CpuState::failed);
     serve_requests(cpu, frame);
 }
 

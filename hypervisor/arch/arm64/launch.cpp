@@ -43,8 +43,12 @@ constexpr uint64_t sctlr = 0x30c50830 | 1u << 0 | 1u << 2 | 1u << 3 | 1u << 12 |
 constexpr uint64_t hcr = uint64_t{1} << 31 |                                               // EL1 is AArch64
                          1u << 0 | 1u << 1 |                                               // stage 2, set/way override
                          1u << 3 | 1u << 4 |                                               // FIQ and IRQ are ours
-                         1u << 19;                                                         // SMC traps
+                         1u << 19 |                                                        // SMC traps
+                         1u << 20 | 1u << 21;                                              // see system_register()
 constexpr uint64_t hcr_kept = uint64_t{3} << 40; // pointer authentication as Linux had it
+
+/// Debug and counter registers are the cell's own (reset.cpp); its debug exceptions stay at EL1.
+constexpr uint64_t mdcr_el2_debug = 1u << 8;
 
 /// What the CPUs tell each other while they come in. `ready` and `error` are read with the MMU off.
 struct Meeting {
@@ -218,6 +222,7 @@ void activate(PerCpu& cpu) {
     cpu.state = CpuState::running;
     SYSREG_WRITE(vtcr_el2, stage2_control());
     SYSREG_WRITE(hcr_el2, hcr | (cpu.native.hcr & hcr_kept));
+    SYSREG_WRITE(mdcr_el2, cpu.native.mdcr & ~mdcr_el2_debug);
     SYSREG_WRITE(cntvoff_el2, 0);
     load_cell(cpu);
     asm volatile("tlbi alle1; dsb sy; isb" ::: "memory");
@@ -268,12 +273,14 @@ extern "C" int64_t gaol_launch(gaol_image& header, uint64_t id, void* area, uint
     if (meeting.error != 0) {
         return meeting.error;
     }
-    SYSREG_WRITE(vbar_el2, reinterpret_cast<uint64_t>(gaol_vectors));
+    *fixup_slot(area) = 0;
     SYSREG_WRITE(tpidr_el2, reinterpret_cast<uint64_t>(area));
+    SYSREG_WRITE(vbar_el2, reinterpret_cast<uint64_t>(gaol_vectors));
     address_space_load();
     arch::clean_invalidate_object(area, PER_CPU_DATA_SIZE);
     arch::clean_invalidate_object(static_cast<char*>(area) + PER_CPU_SIZE - PER_CPU_STACK_SIZE, PER_CPU_STACK_SIZE);
     gaol_set_sctlr(sctlr);
+    *fixup_slot(area) = 0;
 
     PerCpu& cpu = *new (area) PerCpu;
     cpu.id = static_cast<uint32_t>(id);

@@ -29,6 +29,7 @@ struct VirtualInterrupts {
     uint8_t sgi_priority[16] = {};
     InterruptSet waiting; ///< hardware interrupts that found no list register
     uint32_t waiting_count = 0;
+    uint64_t control = 1; ///< what ICH_HCR_EL2 has
 };
 
 struct PerCpu : Cpu {
@@ -36,7 +37,12 @@ struct PerCpu : Cpu {
     VirtualInterrupts interrupts;
     NativeState native = {};
 };
-static_assert(sizeof(PerCpu) <= PER_CPU_DATA_SIZE - 2048); // behind it: the stack of gaol_own_fault
+static_assert(sizeof(PerCpu) <= PER_CPU_FIXUP); // behind it: the fixup address, then the stack of gaol_own_fault
+
+/// See PER_CPU_FIXUP.
+inline uint64_t* fixup_slot(void* area) {
+    return reinterpret_cast<uint64_t*>(static_cast<char*>(area) + PER_CPU_FIXUP);
+}
 
 inline PerCpu& this_cpu() {
     return *reinterpret_cast<PerCpu*>(SYSREG_READ(tpidr_el2));

@@ -3,6 +3,7 @@
 #pragma once
 
 #define PER_CPU_DATA_SIZE 4096
+#define PER_CPU_FIXUP 2048 /* in the data page: where to go on when an access that may fail does; 0: nowhere */
 #define PER_CPU_GUARD_SIZE 4096
 #define PER_CPU_STACK_SIZE 8192
 #define PER_CPU_SIZE 16384 /* all three */

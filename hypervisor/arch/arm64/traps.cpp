@@ -159,6 +159,7 @@ void system_register(PerCpu& cpu, Frame& frame, Syndrome syndrome) {
     constexpr uint64_t icc_sgi1r = 3u << 20 | 5u << 17 | 0u << 14 | 12u << 10 | 11u << 1;
     constexpr uint64_t icc_asgi1r = 3u << 20 | 6u << 17 | 0u << 14 | 12u << 10 | 11u << 1;
     constexpr uint64_t icc_sgi0r = 3u << 20 | 7u << 17 | 0u << 14 | 12u << 10 | 11u << 1;
+    constexpr uint64_t actlr_el1 = 3u << 20 | 1u << 17 | 0u << 14 | 1u << 10 | 0u << 1;
     const uint64_t name = syndrome.value & register_mask;
     const bool write = (syndrome.value & 1) == 0;
     if (write && (name == icc_sgi1r || name == icc_asgi1r || name == icc_sgi0r)) {
@@ -169,7 +170,14 @@ void system_register(PerCpu& cpu, Frame& frame, Syndrome syndrome) {
         frame.pc += 4;
         return;
     }
-    violation(cpu, frame, "unhandled trap", syndrome);
+    if (name == actlr_el1) { // what the CPU says, and nothing to set
+        if (!write) {
+            frame.set(syndrome.value >> 5 & 0x1f, SYSREG_READ(actlr_el1));
+        }
+        frame.pc += 4;
+        return;
+    }
+    violation(cpu, frame, "unhandled trap", syndrome); // implementation-defined ones: they may steer what CPUs share
 }
 
 } // namespace

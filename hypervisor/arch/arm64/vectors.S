@@ -42,6 +42,22 @@
     b own_fault
 .endm
 
+// A synchronous fault may be that of an access on a cell's behalf, which says where to go on (machine.cpp). No stack:
+// it may be what broke. CNTHP_CVAL_EL2, of a timer that nobody uses, holds x0.
+.macro from_self_synchronous
+    .balign 128
+    msr cnthp_cval_el2, x0
+    mrs x0, tpidr_el2
+    ldr x0, [x0, #PER_CPU_FIXUP]
+    cbz x0, 1f
+    msr elr_el2, x0                     // SPSR_EL2 is that of the access
+    eret                                // with x0 lost
+1:  mrs x0, cnthp_cval_el2
+    msr sp_el0, x0
+    mov x0, #0
+    b own_fault
+.endm
+
     .section .vectors, "ax"
     .balign 2048
     .global gaol_vectors
@@ -50,7 +66,7 @@ gaol_vectors:
     from_self 1
     from_self 2
     from_self 3
-    from_self 0                         // current EL, SP_EL2: synchronous
+    from_self_synchronous               // current EL, SP_EL2
     from_self 1                         // IRQ
     from_self 2                         // FIQ
     from_self 3                         // SError

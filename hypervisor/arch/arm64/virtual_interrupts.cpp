@@ -16,7 +16,9 @@ constexpr uint64_t group1 = uint64_t{1} << 60;
 constexpr uint64_t in_use = state_pending | state_active;
 
 constexpr uint64_t hcr_enable = 1;
-constexpr uint64_t hcr_underflow = 2; // maintenance interrupt when at most one list register is in use
+// Maintenance interrupt when at most one list register is in use, when none has a pending interrupt
+constexpr uint64_t hcr_underflow = 2;
+constexpr uint64_t hcr_none_pending = 8;
 
 uint32_t list_registers() {
     return static_cast<uint32_t>(READ_GIC(ICH_VTR_EL2) & 0x1f) + 1;
@@ -116,8 +118,94 @@ uint32_t most_urgent(const PerCpu& cpu) {
     return best;
 }
 
-void set_underflow(bool wanted) {
-    WRITE_GIC(ICH_HCR_EL2, hcr_enable | (wanted ? hcr_underflow : 0));
+void set_control(PerCpu& cpu, uint64_t control) {
+    if (cpu.interrupts.control != control) {
+        cpu.interrupts.control = control;
+        WRITE_GIC(ICH_HCR_EL2, control);
+    }
+}
+
+void wait_for(PerCpu& cpu, uint32_t interrupt) {
+    if (!cpu.interrupts.waiting.test(interrupt)) {
+        cpu.interrupts.waiting.set(interrupt);
+        ++cpu.interrupts.waiting_count;
+    }
+}
+
+/// Free a list register by taking out the least urgent interrupt that the cell has not seen yet, if it is less urgent
+/// than `priority`.
+bool evict(PerCpu& cpu, uint32_t priority) {
+    uint32_t victim = ~0u;
+    uint64_t worst = priority;
+    for (uint32_t index = 0; index < list_registers(); ++index) {
+        const uint64_t entry = read_list(index);
+        if ((entry & in_use) == state_pending && (entry >> 48 & 0xff) > worst) {
+            victim = index;
+            worst = entry >> 48 & 0xff;
+        }
+    }
+    if (victim == ~0u) {
+        return false;
+    }
+    const uint64_t entry = read_list(victim);
+    if ((entry & linked_to_hardware) != 0) {
+        wait_for(cpu, static_cast<uint32_t>(entry));
+    } else {
+        cpu.interrupts.pending_sgis.fetch_or(1u << (entry & 0xf), std::memory_order_acq_rel);
+    }
+    write_list(victim, 0);
+    return true;
+}
+
+/// Does any list register hold an interrupt that the cell has not taken?
+bool any_pending() {
+    for (uint32_t index = 0; index < list_registers(); ++index) {
+        if ((read_list(index) & state_pending) != 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/// The most urgent enabled SGI that waits; 16: none.
+uint32_t most_urgent_sgi(const VirtualInterrupts& virt) {
+    uint32_t ready = virt.pending_sgis.load(std::memory_order_acquire) & virt.sgi_enable;
+    uint32_t best = 16;
+    for (; ready != 0; ready &= ready - 1) {
+        const auto sgi = static_cast<uint32_t>(__builtin_ctz(ready));
+        if (best == 16 || virt.sgi_priority[sgi] < virt.sgi_priority[best]) {
+            best = sgi;
+        }
+    }
+    return best;
+}
+
+/// Hand the most urgent of what waits to the cell. False: nothing waits (`full` is false), or there is no room.
+bool place_next(PerCpu& cpu, bool& full) {
+    VirtualInterrupts& virt = cpu.interrupts;
+    const uint32_t sgi = most_urgent_sgi(virt);
+    full = false;
+    if (sgi == 16 && virt.waiting_count == 0) {
+        return false;
+    }
+    const uint32_t interrupt = virt.waiting_count != 0 ? most_urgent(cpu) : 0;
+    const uint32_t priority = virt.waiting_count != 0 ? gic::priority_of(cpu, interrupt) : 256;
+    if (sgi < 16 && virt.sgi_priority[sgi] <= priority) {
+        // Taken before it is placed: one that is posted meanwhile stays pending.
+        virt.pending_sgis.fetch_and(~(1u << sgi), std::memory_order_acq_rel);
+        full = !place_sgi(cpu, sgi) && !(evict(cpu, virt.sgi_priority[sgi]) && place_sgi(cpu, sgi));
+        if (full) {
+            virt.pending_sgis.fetch_or(1u << sgi, std::memory_order_acq_rel);
+        }
+        return !full;
+    }
+    const uint64_t entry = hardware_entry(interrupt, static_cast<uint8_t>(priority));
+    full = !place(entry) && !(evict(cpu, priority) && place(entry));
+    if (!full) {
+        virt.waiting.clear(interrupt);
+        --virt.waiting_count;
+    }
+    return !full;
 }
 
 /// Undo an acknowledged interrupt that its cell has not seen: pending again in the hardware.
@@ -158,6 +246,7 @@ void virtual_interrupts_from_native(PerCpu& cpu) {
     WRITE_GIC(ICH_AP1R0_EL2, 0);
     WRITE_GIC(ICH_VMCR_EL2,
               cpu.native.pmr << 24 | cpu.native.bpr1 << 18 | (cpu.native.ctlr & 2) << 8 | (cpu.native.group1 & 1) << 1);
+    cpu.interrupts.control = hcr_enable;
     WRITE_GIC(ICH_HCR_EL2, hcr_enable);
     refill(cpu);
 }
@@ -215,6 +304,7 @@ void virtual_interrupts_reset(PerCpu& cpu) {
     WRITE_GIC(ICH_AP0R0_EL2, 0);
     WRITE_GIC(ICH_AP1R0_EL2, 0);
     WRITE_GIC(ICH_VMCR_EL2, 0);
+    cpu.interrupts.control = hcr_enable;
     WRITE_GIC(ICH_HCR_EL2, hcr_enable);
 }
 
@@ -222,11 +312,8 @@ void inject_hardware(PerCpu& cpu, uint32_t interrupt, uint8_t priority) {
     if (cpu.interrupts.waiting_count == 0 && place(hardware_entry(interrupt, priority))) {
         return;
     }
-    if (!cpu.interrupts.waiting.test(interrupt)) {
-        cpu.interrupts.waiting.set(interrupt);
-        ++cpu.interrupts.waiting_count;
-    }
-    set_underflow(true);
+    wait_for(cpu, interrupt);
+    refill(cpu);
 }
 
 void inject_sgis(PerCpu& cpu, uint32_t sgis) {
@@ -235,28 +322,12 @@ void inject_sgis(PerCpu& cpu, uint32_t sgis) {
 }
 
 void refill(PerCpu& cpu) {
-    VirtualInterrupts& virt = cpu.interrupts;
-    uint32_t ready = virt.pending_sgis.load(std::memory_order_acquire) & virt.sgi_enable;
     bool full = false;
-    while (ready != 0 && !full) {
-        const auto sgi = static_cast<uint32_t>(__builtin_ctz(ready));
-        ready &= ready - 1;
-        // Taken before it is placed: one that is posted meanwhile stays pending.
-        virt.pending_sgis.fetch_and(~(1u << sgi), std::memory_order_acq_rel);
-        full = !place_sgi(cpu, sgi);
-        if (full) {
-            virt.pending_sgis.fetch_or(1u << sgi, std::memory_order_acq_rel);
-        }
+    while (place_next(cpu, full)) {
     }
-    while (virt.waiting_count != 0 && !full) {
-        const uint32_t interrupt = most_urgent(cpu);
-        full = !place(hardware_entry(interrupt, gic::priority_of(cpu, interrupt)));
-        if (!full) {
-            virt.waiting.clear(interrupt);
-            --virt.waiting_count;
-        }
-    }
-    set_underflow(full);
+    // Come back when the cell has taken all that it was given; when it nests so deep that nothing is pending, when it
+    // has finished all but one.
+    set_control(cpu, hcr_enable | (full ? hcr_underflow | (any_pending() ? hcr_none_pending : 0) : 0));
 }
 
 void post_sgi(PerCpu& target, uint32_t sgi) {
