@@ -9,28 +9,32 @@ from typing import Any, Protocol
 
 from hil.causes import likely_cause
 from hil.console import Console
-from hil.errors import AgentLost, CommandFailed, Failed, InfrastructureError, Trapped
+from hil.errors import AgentLost, CommandFailed, Failed, HilError, InfrastructureError, Trapped
 from hil.event_log import EventLog
+from hil.flood import RATE, FloodGauge
 from hil.limits import Deadline
 from hil.plain_shell import PlainShell
 from hil.power import Power
-from hil.records import Record, scan_records
+from hil.records import RECORD_MARK, Record, scan_records
 from hil.root_cell import RootCell
 from hil.session import Session, State
-from hil.shell import Answer, RootShell
+from hil.shell import RootShell
 from hil.target import CellUse
 from hil.uio_walk import VirtualPci
 from hil.verdict import one_line
-from hil.watch import Watch
+from hil.watch import Watch, describe
 
 
+RECORD_LINE_AT_MOST = 1 << 20
+"""Characters: a console that never ends a line must not fill the memory."""
 NOTHING_MEASURED = 4
 """Exit code of a root-cell program that had nothing to measure with: the same as of `hil run`."""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What a run does once the hypervisor is enabled. Command lines are complete; `program` is empty when none runs."""
+    """What a run does once the hypervisor is enabled. Command lines are complete. Without a `program` in the root cell,
+    the records of `series` are awaited from the console, where the inmates print them."""
 
     root_config: str
     root_cell: str
@@ -69,7 +73,8 @@ class Lifecycle:
     events: EventLog
     records: list[Record] = field(default_factory=list)
     listeners: list[Callable[[str], None]] = field(default_factory=list)
-    answer: Answer | None = None
+    output: str | bytes = b""
+    """What holds the probe's records."""
     _watch: Watch | None = None
     _root: RootCell | None = None
 
@@ -152,6 +157,7 @@ class Lifecycle:
 
     def created(self, session: Session) -> None:
         """All cells exist. The tool says yes to a config of another architecture too: so the cell is looked for."""
+        self.watch.flood = FloodGauge()
         for cell in self.plan.cells:
             self.root.create(cell)
             if cell.name not in self.root.cell_states():
@@ -163,29 +169,34 @@ class Lifecycle:
             self.root.load(cell)
 
     def running(self, session: Session) -> None:
-        """All cells run and the probe's program has come to its end."""
+        """All cells run and the probe has come to its end."""
+        heard = RecordLines()
+        self.watch.listeners.append(heard.hear)
         for cell in self.plan.cells:
             self.root.start(cell)
         if not self.plan.program:
+            if self.plan.series:
+                self._hear_records(session, heard)
             return
         try:
             with session.step(f"run {self.plan.program.split()[0]}", "run", "the probe's records") as deadline:
-                self.answer = self.root.shell.run(self.plan.program, deadline)
-                if self.answer.code != 0:
-                    text = self.answer.text
-                    if self.answer.code == NOTHING_MEASURED:
+                answer = self.root.shell.run(self.plan.program, deadline)
+                self.output = answer.out
+                if answer.code != 0:
+                    text = answer.text
+                    if answer.code == NOTHING_MEASURED:
                         raise InfrastructureError(f"{one_line(text)[-400:]} (`{self.plan.program}`)")
-                    raise CommandFailed(self.plan.program, self.answer.code, text, likely_cause(text))
+                    raise CommandFailed(self.plan.program, answer.code, text, likely_cause(text))
         except CommandFailed as failure:
             self._blame_cell(failure)
             raise
 
     def collected(self, session: Session) -> None:
         """All records that the probe owes are there and undamaged."""
-        if self.answer is None:
+        if not self.plan.series:
             return
         with session.step("collect records", "collect"):
-            scan = scan_records(self.answer.out)
+            scan = scan_records(self.output)
             for error in scan.errors:
                 self.events.note(f"dropped a record: {error}")
             for record in scan.records:
@@ -199,14 +210,37 @@ class Lifecycle:
 
     def destroyed(self, session: Session) -> None:
         """The cells are gone, their CPUs and memory are the root cell's again."""
+        self.watch.flood = None
         for cell in self.plan.cells:
             self.root.destroy(cell)
+
+    def stop_flood(self) -> str:
+        """Shuts the cells down, one after the other, until the flood ends. What was done, in words."""
+        self.watch.flood = None
+        for cell in self.plan.cells:
+            try:
+                self.root.run(["jailhouse", "cell", "shutdown", cell.name], "command")
+            except HilError as error:
+                return f"the root cell could not shut cell '{cell.name}' down: {one_line(str(error))[:200]}"
+            before = self.watch.console.text_of("unattributed")
+            self.watch.pause(1.0)
+            if self.watch.console.text_of("unattributed") - before < RATE:
+                return f"the root cell still answered and ended it by shutting cell '{cell.name}' down"
+        return "shutting all cells down did not end it"
 
     def disabled(self, session: Session) -> None:
         """The machine is Linux's alone again."""
         if self.plan.uio is not None:
             self.root.run(["rmmod", "uio_ivshmem"], "driver", "rmmod uio_ivshmem")
         self.root.disable()
+
+    def _hear_records(self, session: Session, heard: RecordLines) -> None:
+        """Inmates repeat a record: a copy that another writer cut is dropped, the next one may be whole."""
+        with session.step("hear the inmates' records", "run", "the records on the console") as deadline:
+            while set(self.plan.series) - {record.series for record in scan_records(heard.lines).records}:
+                self.watch.text(0.1)
+                deadline.check(self.watch.hint)
+        self.output = heard.lines
 
     def _load_driver(self, pci: VirtualPci) -> None:
         self.root.script("modprobe uio", "driver", "modprobe uio")
@@ -225,7 +259,22 @@ class Lifecycle:
                 raise Trapped(f"cell '{name}' failed without a trap on the console; {one_line(str(failure))}")
 
     def _on_trap(self, trap: dict[str, Any]) -> None:
-        self.events.trap(trap)
+        """Told at once; the trap itself goes to the log when it has been explained."""
+        self.events.note(f"trap: {describe([trap])}")
+
+
+class RecordLines:
+    """The lines of a console that may hold a record."""
+
+    def __init__(self) -> None:
+        self.lines = ""
+        self._partial = ""
+
+    def hear(self, text: str) -> None:
+        """Takes the console's next text; keeps the last part until its line end comes."""
+        *whole, partial = (self._partial + text).split("\n")
+        self._partial = partial[-RECORD_LINE_AT_MOST:]
+        self.lines += "".join(f"{line.strip()}\n" for line in whole if RECORD_MARK in line)
 
 
 def complete(cell: CellUse, options: dict[str, Any]) -> CellUse:

@@ -18,6 +18,7 @@ from hil.qemu_power import QemuPower
 from hil.root_image import ImageInputs, RootImage, root_image
 from hil.root_packages import ImageSpec
 from hil.run_directory import RunDirectory
+from hil.run_explainer import RunExplainer
 from hil.session import Session, State
 
 Live = Callable[[str, str], None]
@@ -42,6 +43,7 @@ class Machine:
         self._directory = directory
         self._events = events
         self._live = live
+        self._explainer = RunExplainer(prepared)
         self._power: QemuPower | None = None
         self._console: Console | None = None
         self._lifecycle: Lifecycle | None = None
@@ -77,6 +79,17 @@ class Machine:
             return f"reached state '{self.session.state.value}'"
         return f"{len(records)} series measured: {', '.join(record.series for record in records)}"
 
+    def log_traps(self) -> None:
+        """Puts the traps that were seen into the log, explained as far as that is possible."""
+        traps = self._lifecycle.watch.traps if self._lifecycle is not None and self._lifecycle.watching else []
+        try:
+            explained = self._explainer.explain(traps)
+        except (ValueError, OSError) as error:
+            self._events.note(f"the trap is not explained: {error}")
+            explained = traps
+        for trap in explained:
+            self._events.trap(trap)
+
     def note_last_words(self) -> None:
         """The console's last line and the machine's condition, for whoever reads the report."""
         if self._lifecycle is not None and self._lifecycle.watching:
@@ -103,6 +116,7 @@ class Machine:
             self._directory.hold,
         )
         self._lifecycle = Lifecycle(self._prepared.plan, self._power, self._open_console, start_agent, self._events)
+        self._lifecycle.listeners.append(self._explainer.hear)
         self._lifecycle.boot(session)
 
     def _open_console(self) -> Console:
@@ -114,6 +128,7 @@ class Machine:
             self._events.start,
             self._events.note,
             self._live,
+            self._prepared.options.chaos,
         )
         self._console = console
         return console

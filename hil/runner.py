@@ -10,7 +10,7 @@ from pathlib import Path
 import reports
 
 from hil import leftovers
-from hil.errors import HilError, WrongUse
+from hil.errors import Flooded, HilError, WrongUse
 from hil.event_log import EventLog, Observer
 from hil.interrupt import Interrupts
 from hil.lock import TargetLock
@@ -77,6 +77,8 @@ class Runner:
             return Verdict.of(Outcome.PASS, machine.summary())
         except WrongUse:
             raise
+        except Flooded as flood:
+            return Verdict.of(flood.outcome, f"{machine.session.where()}: {flood}; {machine.lifecycle.stop_flood()}")
         except HilError as error:
             machine.note_last_words()
             return Verdict.of(error.outcome, f"{machine.session.where()}: {error}")
@@ -86,6 +88,7 @@ class Runner:
             return Verdict.of(Outcome.INFRASTRUCTURE_ERROR, f"{machine.session.where()}: {error}")
         finally:
             machine.off()
+            machine.log_traps()
 
     def _before_keeping(self) -> State:
         """Where a machine that is kept is handed to the user: measured, with its cells still there."""

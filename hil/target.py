@@ -152,8 +152,10 @@ def _target(name: str, directory: Path, data: dict[str, Any]) -> Target:
     )
 
 
-def _machine(data: dict[str, Any]) -> QemuMachine:
-    return QemuMachine(**(data | {"extra": tuple(data.get("extra", ()))}))
+def _machine(data: Any) -> QemuMachine:
+    values: dict[str, Any] = dict(data)
+    values["extra"] = tuple(values.get("extra", ()))
+    return QemuMachine(**values)
 
 
 def _probe(name: str, data: dict[str, Any]) -> ProbeUse:
