@@ -23,6 +23,7 @@ COMMANDS = {
     "history": "hil.commands.history",
     "replay": "hil.commands.replay",
     "console": "hil.commands.console",
+    "chaos": "hil.commands.chaos",
     "measure": "hil.commands.measure",
     "test": "hil.commands.test",
     "explain": "hil.explain_cli",

@@ -18,6 +18,9 @@ class Console(Protocol):
     def take_traps(self, final: bool = False) -> list[dict[str, Any]]:
         """Traps decoded since the last call, as `hil explain --json` prints them. `final`: no more bytes will come."""
 
+    def text_of(self, writer: str) -> int:
+        """Bytes of text so far by one writer: `kernel`, `hypervisor`, `unattributed`. Frames do not count."""
+
     def silent_for(self) -> float:
         """Seconds since the last byte of any kind."""
 

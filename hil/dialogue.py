@@ -72,15 +72,18 @@ class Dialogue(SpawnBase):  # type: ignore[misc]  # pexpect has no types
     def synchronise(self, deadline: Deadline, again: float = 1.0) -> None:
         """Makes sure that a shell reads what is typed: asks it for a random marker until it comes.
 
-        The marker is typed in two quoted halves, so that its echo cannot match; a second, new marker then proves that
-        nothing of the earlier askings is still under way.
+        The marker is typed in two quoted halves, so that its echo cannot match. Each asking has a marker of its own:
+        when the last one comes, nothing of the earlier askings is still under way, and none that the line damaged is
+        waited for.
         """
-        self._ask(deadline, again)
-        self._ask(deadline, again=float("inf"))
-
-    def _ask(self, deadline: Deadline, again: float) -> None:
-        left, right = secrets.token_hex(4), secrets.token_hex(4)
         while True:
+            left, right = secrets.token_hex(4), secrets.token_hex(4)
             self.send(f"\necho '{left}''{right}'\n")
-            if self.came(left + right, deadline, again):
+            if self.came(left + right, deadline, again * deadline.scale):
                 return
+            self.clear_line()
+            again *= 1.5
+
+    def clear_line(self) -> None:
+        """Makes a shell forget what a damaged line left: a stopped output (Ctrl-Q), an open quote (Ctrl-C)."""
+        self.send("\x11\x03\n")

@@ -60,6 +60,10 @@ class CommandFailed(Failed):
         super().__init__(f"`{command}` ended with code {code}: {said}" + (f"; likely cause: {cause}" if cause else ""))
 
 
+class Flooded(Failed):
+    """Somebody in the machine writes to the console without a pause, and it is not the root cell's kernel."""
+
+
 class KernelPanic(Failed):
     """The root cell's kernel panicked."""
 

@@ -3,20 +3,25 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from hil.console import Console
 from hil.dialogue import Dialogue
-from hil.errors import AgentLost, ConsoleLost, InfrastructureError
-from hil.limits import Deadline
+from hil.errors import AgentLost, ConsoleLost, InfrastructureError, TimeLimit, WrongUse
+from hil.limits import MOST, Deadline
 from hil.shell import Answer, RootShell
 from hil.watch import Watch
 
 CONNECT_LIMIT = 10.0
 WRITE_LIMIT = 10.0
 AGENT = "/hil/hil-agent"
+HELLO = 2.0
+"""Seconds to wait for the agent's hello before its name is typed again, on an idle host."""
+BREAK_OFF = 2.0
+"""Seconds that a call gets to end when what it waits for is not wanted any more."""
 
 
 def library() -> Any:
@@ -28,6 +33,16 @@ def library() -> Any:
     return _hil
 
 
+def check_chaos(chaos: str) -> None:
+    """WrongUse when `chaos` is no specification of faults."""
+    if not chaos:
+        return
+    try:
+        library().chaos_check(chaos)
+    except ValueError as error:
+        raise WrongUse(f"--chaos: {error}") from error
+
+
 class NativeConsole:
     """See Console. The library's reader thread owns the port and keeps its log."""
 
@@ -35,6 +50,8 @@ class NativeConsole:
         self.native = native
         self._on_note = on_note
         self._on_line = on_line
+        self._lost = False
+        self._closing = False
 
     def write(self, data: bytes) -> None:
         """See Console."""
@@ -56,12 +73,17 @@ class NativeConsole:
         """See Console."""
         return list(self.native.take_traps(final))
 
+    def text_of(self, writer: str) -> int:
+        """See Console."""
+        return int(self.native.counts[f"text_{writer}"])
+
     def silent_for(self) -> float:
         """See Console."""
         return float(self.native.silent_for())
 
     def close(self) -> None:
         """See Console."""
+        self._closing = True
         self.native.close()
         self._tell_events()
 
@@ -71,6 +93,16 @@ class NativeConsole:
                 self._on_note(event["text"])
             elif event["event"] == "line" and self._on_line is not None:
                 self._on_line(event["text"], event["writer"])
+            elif event["event"] == "link" and not self._closing:
+                self._tell_link(event["link"], event["detail"])
+
+    def _tell_link(self, link: str, detail: str) -> None:
+        """A line that goes and comes back has lost bytes: whoever reads the log should know."""
+        if link == "lost":
+            self._on_note(f"the console's line was lost: {detail}")
+        elif link == "open" and self._lost:
+            self._on_note("the console's line is open again; what was sent meanwhile is missing from its log")
+        self._lost = link == "lost"
 
 
 class AgentShell:
@@ -86,15 +118,28 @@ class AgentShell:
         """See RootShell."""
 
         def job() -> Any:
-            return self._agent.run(command, deadline.left)
+            # The deadline is ours: it may be extended meanwhile. The agent's is for the case that we are gone.
+            return self._agent.run(command, max(1.0, deadline.left) * MOST)
 
         try:
             answer = self._watch.work(job, deadline)
         except library().AgentLost as error:
             raise AgentLost(f"the agent did not answer `{command}`: {_short(error)}; {self._watch.hint()}") from error
+        except BaseException:
+            self._break_off()
+            raise
         if answer.ending == "timed-out":
-            deadline.check(self._watch.hint)
+            raise TimeLimit(deadline.wait, deadline.limit, deadline.waiting_for, self._watch.hint())
+        if answer.truncated:
+            raise InfrastructureError(f"the output of `{command}` is longer than the agent carries: it was cut")
         return Answer(answer.rc, answer.out, answer.err)
+
+    def _break_off(self) -> None:
+        """Ends a call whose answer nobody wants any more, so that the next one can be made."""
+        end = time.monotonic() + BREAK_OFF
+        while self._watch.working and time.monotonic() < end:
+            self._agent.interrupt()
+            self._watch.end(0.05)
 
 
 def _short(error: Exception) -> str:
@@ -109,14 +154,15 @@ def open_console(
     start: float,
     on_note: Callable[[str], None],
     on_line: Callable[[str, str], None] | None = None,
+    chaos: str = "",
 ) -> Console:
     """Opens a stream (`unix:PATH`, `serial:PATH@BAUD`, …). `start` is the run's zero on the monotonic clock.
 
     `on_note` gets what the console says about itself (a full disk, bytes that were dropped), `on_line` each line of
-    text with its writer (`kernel`, `hypervisor`, `unattributed`).
+    text with its writer (`kernel`, `hypervisor`, `unattributed`). A line that is lost is opened again.
     """
     try:
-        native = library().Console(stream, str(raw), str(times), start=start, lines=on_line is not None)
+        native = library().Console(stream, str(raw), str(times), start=start, lines=on_line is not None, reconnect=True, chaos=chaos)
         native.wait_open(CONNECT_LIMIT)
     except (ValueError, library().ConsoleLost) as error:
         raise InfrastructureError(f"cannot open the console {stream}: {error}") from error
@@ -124,17 +170,21 @@ def open_console(
 
 
 def start_agent(watch: Watch, deadline: Deadline) -> RootShell:
-    """Types the agent's name into the shell and waits for its hello. AgentLost when there is none."""
+    """Types the agent's name into the shell and waits for its hello. AgentLost when there is none.
+
+    What is typed may be damaged on its way, so it is typed again; to an agent that is there it is mere text.
+    """
     console = watch.console
     assert isinstance(console, NativeConsole)
-    Dialogue(watch).send(f"\n{AGENT}\n")
     agent = library().Agent(console.native)
-
-    def greet() -> object:
-        return agent.hello(deadline.left)
-
-    try:
-        watch.work(greet, deadline)
-    except library().AgentLost as error:
-        raise AgentLost(f"no hello from {AGENT}: {_short(error)}") from error
-    return AgentShell(watch, agent)
+    dialogue = Dialogue(watch)
+    patience = HELLO * deadline.scale
+    while True:
+        dialogue.send(f"\n{AGENT}\n")
+        try:
+            watch.work(lambda: agent.hello(max(0.1, min(patience, deadline.left - 1.0))), deadline)
+            return AgentShell(watch, agent)
+        except library().AgentLost as error:
+            if deadline.left < patience:
+                raise AgentLost(f"no hello from {AGENT}: {_short(error)}") from error
+        dialogue.clear_line()

@@ -21,6 +21,8 @@ class RunOptions:
     virtual_time: bool = False
     shell: str = "auto"
     wait: float = 0.0
+    chaos: str = ""
+    """Faults between the console's stream and the controller, as hil/lib/chaos.hpp reads them; empty: none."""
     verbose: bool = False
     json_events: bool = False
     keep: bool = False

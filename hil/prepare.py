@@ -10,6 +10,7 @@ from hil import hypervisor as hypervisors
 from hil import places, target
 from hil.errors import InfrastructureError
 from hil.lifecycle import Plan, complete
+from hil.native import check_chaos
 from hil.options import RunOptions
 from hil.session import State
 from hil.target import Target
@@ -32,6 +33,7 @@ def prepare(options: RunOptions) -> Prepared:
     """Looks up what the user named. WrongUse when something is not there."""
     machine = target.load(options.target)
     machine.machine_of(options.virtual_time)
+    check_chaos(options.chaos)
     probe = machine.probe(options.probe)
     build = places.build()
     cells = build / "cells" / machine.name

@@ -11,14 +11,15 @@ from collections.abc import Callable
 from typing import Any, Protocol, TypeVar
 
 from hil.console import Console
-from hil.errors import ConsoleLost, KernelPanic, MachineDied, Trapped
+from hil.errors import ConsoleLost, Flooded, KernelPanic, MachineDied, Trapped
+from hil.flood import FloodGauge
 from hil.limits import Deadline
 from hil.verdict import one_line
 
 T = TypeVar("T")
 
 PANIC = re.compile(r"Kernel panic - not syncing: ?([^\r\n]*)[\r\n]")
-TAIL = 400
+TAIL = 640
 TICK = 0.02
 QUIET = 0.3
 QUIET_AT_MOST = 5.0
@@ -38,7 +39,7 @@ class Watch:
     """Reads the console while something is awaited.
 
     `traps` collects every trap seen. While `traps_end_waits` holds, a trap raises Trapped; a scenario that provokes one
-    turns that off and looks at `traps` itself.
+    turns that off and looks at `traps` itself. With `flood`, a flood of text that nobody owns raises Flooded.
     """
 
     def __init__(self, console: Console, machine: Machine, on_trap: Callable[[dict[str, Any]], None]) -> None:
@@ -51,6 +52,7 @@ class Watch:
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
         self._tail = ""
         self._worker: threading.Thread | None = None
+        self.flood: FloodGauge | None = None
 
     def text(self, seconds: float) -> str:
         """Console text that comes within `seconds`; may be empty. Raises what ends every wait."""
@@ -62,6 +64,7 @@ class Watch:
             raise self._machine_died() or lost from None
         self._collect()
         self._judge()
+        self._gauge()
         if not text and (died := self._machine_died(patience=0.0)) is not None:
             raise died
         return text
@@ -90,8 +93,13 @@ class Watch:
             raise failure[0]
         return result[0]
 
+    @property
+    def working(self) -> bool:
+        """Whether the last work is still under way."""
+        return self._worker is not None and self._worker.is_alive()
+
     def end(self, patience: float = 5.0) -> None:
-        """Waits for the work that was broken off. Call it behind console.close(), which ends that work."""
+        """Waits for work that was broken off and is about to end."""
         if self._worker is not None:
             self._worker.join(patience)
 
@@ -114,17 +122,16 @@ class Watch:
         self._collect(final=True)
 
     def hint(self) -> str:
-        """What is known when a wait passes its limit: the machine's own word, the console's silence, its last line."""
+        """What is known when a wait passes its limit: the machine's word, the console's silence, its last lines."""
         said = [self.machine.condition(), f"the console has been silent for {self.console.silent_for():.1f} s"]
-        if last := self.last_line():
-            said.append(f'its last line: "{last}"')
+        if lines := self.last_lines():
+            said.append("its last lines: " + " | ".join(f'"{line}"' for line in lines))
         return "; ".join(s for s in said if s)
 
-    def last_line(self) -> str:
-        """The last line on the console that holds anything, without control characters."""
+    def last_lines(self, count: int = 3) -> list[str]:
+        """The last lines on the console that hold anything, without control characters."""
         lines = [one_line(re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", line)) for line in self._tail.splitlines()]
-        lines = [line for line in lines if line]
-        return lines[-1][-160:] if lines else ""
+        return [line[-160:] for line in lines if line][-count:]
 
     def _read(self, seconds: float) -> str:
         text = self._decoder.decode(self.console.read(seconds))
@@ -147,6 +154,13 @@ class Watch:
             self.drain()
             raise KernelPanic(f"the root cell's kernel panicked: {one_line(panic.group(1))}")
         self._tail = self._tail[-TAIL:]
+
+    def _gauge(self) -> None:
+        if self.flood is None or (rate := self.flood.feed(self.console.text_of("unattributed"))) is None:
+            return
+        self.flood = None
+        lines = " | ".join(f'"{line}"' for line in self.last_lines(2))
+        raise Flooded(f"the console is flooded with {rate / 1000:.0f} kB/s of text that is not the kernel's: {lines}")
 
     def _machine_died(self, patience: float = 1.0) -> MachineDied | None:
         end = time.monotonic() + patience

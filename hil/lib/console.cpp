@@ -23,6 +23,7 @@ constexpr std::size_t kMaxEvents = 200'000;
 constexpr std::size_t kMaxInbox = 4096;
 constexpr std::size_t kMaxTail = 2048;
 constexpr int kTeeSize = 1 << 20;
+constexpr std::string_view kRecord = "hil-record "; // how a probe's record begins: bench/core/record.hpp
 
 // Waits in short pieces until `done` is true, the deadline passes or `interrupted` says so.
 template <typename Done>
@@ -328,10 +329,14 @@ void Console::text(std::span<const char> bytes) {
 
 void Console::line(std::string_view text, bool whole) {
     auto fact = lifecycle_.feed(text);
+    in_record_ = in_record_ || text.find(kRecord) != std::string_view::npos;
     {
         const std::scoped_lock lock(mutex_);
-        counts_.text[static_cast<std::size_t>(lifecycle_.writer())] += text.size() + 1;
+        std::uint64_t& count =
+            in_record_ ? counts_.records : counts_.text[static_cast<std::size_t>(lifecycle_.writer())];
+        count += text.size() + 1;
     }
+    in_record_ = in_record_ && !whole; // the next piece of a line that was cut belongs to it
     if (options_.lines) {
         push(LineEvent{std::string(text), lifecycle_.writer(), whole});
     }

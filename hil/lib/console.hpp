@@ -85,6 +85,7 @@ struct ConsoleCounts {
     std::uint64_t tee_dropped = 0; ///< bytes that the tee's reader was too slow for
     std::uint64_t events_dropped = 0;
     std::array<std::uint64_t, 3> text{}; ///< bytes of lines by Writer, line ends counted
+    std::uint64_t records = 0;           ///< of these lines that hold a probe's record: not in `text`
 };
 
 /// A reader thread owns the stream: raw bytes to disk, frames to the agent's client, all other text to the tee, the
@@ -164,6 +165,7 @@ class Console {
     SteadyClock::time_point paced_at_{};
     double pace_ = 0;
     bool settled_ = true;
+    bool in_record_ = false;
 
     // Shared, under mutex_.
     mutable std::mutex mutex_;

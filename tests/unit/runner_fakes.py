@@ -49,6 +49,7 @@ class FakeConsole:
         self.written = b""
         self.traps: list[dict[str, Any]] = []
         self.lost = False
+        self.texts: dict[str, int] = {}
         self.closed = False
         self.on_write: Callable[[bytes], None] = lambda data: None
 
@@ -66,6 +67,9 @@ class FakeConsole:
     def take_traps(self, final: bool = False) -> list[dict[str, Any]]:
         taken, self.traps = self.traps, []
         return taken
+
+    def text_of(self, writer: str) -> int:
+        return self.texts.get(writer, 0)
 
     def silent_for(self) -> float:
         return 0.5
