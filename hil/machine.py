@@ -121,6 +121,9 @@ class Machine:
 
     def _open_console(self) -> Console:
         assert self._power is not None
+        chaos = self._prepared.options.chaos
+        if chaos:
+            self._events.note(f"chaos on the console's line: {chaos}")
         console = open_console(
             f"unix:{self._power.console_socket}",
             self._directory.path / "console.raw",
@@ -128,7 +131,7 @@ class Machine:
             self._events.start,
             self._events.note,
             self._live,
-            self._prepared.options.chaos,
+            chaos,
         )
         self._console = console
         return console

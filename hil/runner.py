@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +19,22 @@ from hil.prepare import Prepared
 from hil.run_directory import RunDirectory
 from hil.session import State
 from hil.verdict import Outcome, Verdict
+
+
+def judged(machine: Machine, work: Callable[[], None]) -> Verdict:
+    """The verdict on `work`, which is done with the machine: pass when it comes to its end."""
+    try:
+        work()
+        return Verdict.of(Outcome.PASS, machine.summary())
+    except WrongUse:
+        raise
+    except Flooded as flood:
+        return Verdict.of(flood.outcome, f"{machine.session.where()}: {flood}; {machine.lifecycle.stop_flood()}")
+    except HilError as error:
+        machine.note_last_words()
+        return Verdict.of(error.outcome, f"{machine.session.where()}: {error}")
+    except OSError as error:
+        return Verdict.of(Outcome.INFRASTRUCTURE_ERROR, f"{machine.session.where()}: {error}")
 
 
 @dataclass(frozen=True)
@@ -70,22 +86,16 @@ class Runner:
         """Whatever happens in the machine or to us becomes a verdict; the machine is off afterwards."""
         machine = Machine(self._prepared, directory, events, self._live)
         self._interrupts.last_resort = machine.off
-        try:
+
+        def work() -> None:
             machine.session.transition(self._before_keeping())
             machine.keep()
             machine.session.transition(self._prepared.goal)
-            return Verdict.of(Outcome.PASS, machine.summary())
-        except WrongUse:
-            raise
-        except Flooded as flood:
-            return Verdict.of(flood.outcome, f"{machine.session.where()}: {flood}; {machine.lifecycle.stop_flood()}")
-        except HilError as error:
-            machine.note_last_words()
-            return Verdict.of(error.outcome, f"{machine.session.where()}: {error}")
+
+        try:
+            return judged(machine, work)
         except KeyboardInterrupt:
             return Verdict.interrupted(f"{machine.session.where()}: stopped by {self._interrupts.what}")
-        except OSError as error:
-            return Verdict.of(Outcome.INFRASTRUCTURE_ERROR, f"{machine.session.where()}: {error}")
         finally:
             machine.off()
             machine.log_traps()
