@@ -11,15 +11,37 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <filesystem>
+#include <memory>
+#include <string_view>
+
+#include <cxxabi.h>
 
 namespace hil {
 namespace {
 
-std::string with_offset(const std::string& name, std::uint64_t offset) {
+/// As the source has it, without its parameters: "fault::read_from" of "_ZN5fault9read_fromEmm". C names stay.
+std::string readable(const std::string& symbol) {
+    constexpr std::string_view unnamed = "(anonymous namespace)::";
+    int status = 0;
+    const std::unique_ptr<char, decltype(&std::free)> text(
+        abi::__cxa_demangle(symbol.c_str(), nullptr, nullptr, &status), &std::free);
+    if (text == nullptr) {
+        return symbol;
+    }
+    std::string name = text.get();
+    for (std::size_t at = name.find(unnamed); at != std::string::npos; at = name.find(unnamed)) {
+        name.erase(at, unnamed.size());
+    }
+    return name.substr(0, name.find('('));
+}
+
+std::string with_offset(const std::string& symbol, std::uint64_t offset) {
     char text[24];
     std::snprintf(text, sizeof text, "+0x%llx", static_cast<unsigned long long>(offset));
+    const std::string name = readable(symbol);
     return offset == 0 ? name : name + text;
 }
 
