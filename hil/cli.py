@@ -25,6 +25,7 @@ COMMANDS = {
     "console": "hil.commands.console",
     "chaos": "hil.commands.chaos",
     "measure": "hil.commands.measure",
+    "spread": "hil.commands.spread",
     "test": "hil.commands.test",
     "explain": "hil.explain_cli",
     "cell": "hil.cell_cli",
