@@ -32,8 +32,11 @@ class Bed:
         """Whether no further scenario may use it."""
 
     def boot(self) -> None:
-        """Up to a root cell that takes commands."""
+        """Up to a root cell that takes commands. Whatever answers us there stays on CPU 0, the console's, and keeps its
+        timers there: a CPU that a scenario loses must not take it along."""
         self.machine.session.transition(State.AGENT)
+        pin = "for p in $PPID $(pidof hil-agent); do taskset -p 1 $p; done; echo 0 >/proc/sys/kernel/timer_migration"
+        self.machine.lifecycle.root.script(pin, "command", "keep to CPU 0")
         self._online = self._read("/sys/devices/system/cpu/online")
 
     def bring_to(self, start: str) -> None:

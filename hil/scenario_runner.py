@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import re
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -34,6 +36,11 @@ SETTLE = 5.0
 """Seconds in which everything expected must have come once the steps are done, on an idle host."""
 MOST_STRETCHED = 4.0
 """How far a busy host stretches that at most."""
+QUIET = 0.2
+TALKS_ON = 1.0
+"""Seconds of silence after which a dump is whole, and after which it is taken as whole though others write."""
+MENTION = re.compile("FATAL|Unhandled|Parking|Stopping")
+"""Words without which there is no trap in a text."""
 TOO_MANY = 2
 """Boots that fail in a row until no further one is tried."""
 
@@ -193,7 +200,9 @@ class ScenarioRunner:
         manifest["started"] = directory.started.isoformat(timespec="milliseconds")
         hashes = {config.file: sha256(directory.path / config.file) for config in one.configs.values()}
         inmates = places.build() / "arm64/inmates"
-        hashes |= {f"{c.inmate}.bin": sha256(inmates / f"{c.inmate}.bin") for c in one.scenario.cells.values() if c.inmate}
+        hashes |= {
+            f"{c.inmate}.bin": sha256(inmates / f"{c.inmate}.bin") for c in one.scenario.cells.values() if c.inmate
+        }
         kept = {key: value for key, value in manifest["config_hashes"].items() if not key.startswith("scenario-")}
         manifest["config_hashes"] = kept | hashes
         directory.write_manifest(manifest)
@@ -261,7 +270,7 @@ class Attempt:
             limit = SETTLE * min(MOST_STRETCHED, deadline.scale) if patient else 0.0
             while not self._settled() and deadline.elapsed < limit:
                 watch.pause(0.1)
-            watch.drain()
+            self._let_finish()
             traps = self._explained()
             found = differences(expect, Seen(traps, self._steps.console, self._cells()))
         for trap in traps:
@@ -269,6 +278,13 @@ class Attempt:
         for line in found:
             self._bed.events.note(one_line(f"not as expected: {line}"))
         return found
+
+    def _let_finish(self) -> None:
+        """Until the console has been quiet for a moment: a dump is whole then. An inmate that talks on is not awaited."""
+        watch = self._bed.machine.lifecycle.watch
+        end = time.monotonic() + TALKS_ON
+        while time.monotonic() < end and watch.console.silent_for() < QUIET:
+            watch.text(0.05)
 
     def _settled(self) -> bool:
         """Whether, for one alternative, all that can be awaited is there: the traps' number, lines, states."""
@@ -284,6 +300,9 @@ class Attempt:
         return self._steps.ask_cells() if asked else None
 
     def _explained(self) -> list[dict[str, Any]]:
+        """The traps of the whole text, as `hil explain` gives them with the scenario's own configs and programs."""
+        if not self._bed.machine.lifecycle.watch.traps and not MENTION.search(self._steps.console):
+            return []
         explainer = TrapExplainer()
         devices = self._target.directory / "devices.yaml"
         if devices.exists():

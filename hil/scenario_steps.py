@@ -55,6 +55,8 @@ class StepRunner:
         self._root_config = root_config
         self._number = 0
         self.console = ""
+        self.lost = False
+        """Whether the root cell has once not answered: it is not asked for its cells again."""
         machine.lifecycle.watch.listeners.append(self._listen)
 
     def close(self) -> None:
@@ -69,16 +71,20 @@ class StepRunner:
         return self._machine.session.limits
 
     def deliver(self) -> None:
-        """Puts the scenario's configs into the root cell."""
-        root = self._machine.lifecycle.root
-        root.script(f"rm -rf {DIRECTORY}; mkdir -p {DIRECTORY}", "command", "make room for configs")
+        """Puts the scenario's configs into the root cell, by commands that fit into a terminal's line."""
+        lines = [f"rm -rf {DIRECTORY}; mkdir -p {DIRECTORY}"]
         for config in self._configs.values():
             text = base64.b64encode(config.data).decode()
             path = f"{DIRECTORY}/{config.file}"
-            for start in range(0, max(1, len(text)), PIECE):
-                script = f"echo {text[start:start + PIECE]} >>{path}.64"
-                root.script(script, "command", f"deliver {config.file}")
-            root.script(f"base64 -d {path}.64 >{path} && rm {path}.64", "command", f"decode {config.file}")
+            lines += [f"echo {text[at:at + PIECE]} >>{path}.64" for at in range(0, len(text), PIECE)]
+            lines += [f"base64 -d {path}.64 >{path}"]
+        script = ""
+        for line in lines:
+            if script and len(script) + len(line) > PIECE:
+                self._machine.lifecycle.root.script(script, "command", "deliver configs")
+                script = ""
+            script += f"{' && ' if script else ''}{line}"
+        self._machine.lifecycle.root.script(script, "command", "deliver configs")
 
     def run(self, step: Step) -> None:
         """One step. NotAsExpected when it ends otherwise than it should."""
@@ -94,12 +100,15 @@ class StepRunner:
 
     def ask_cells(self) -> dict[str, CellSeen] | None:
         """All cells by name; None when the root cell does not answer."""
+        if self.lost:
+            return None
         text = self._ask(
             f'for c in {SYSFS}/cells/*; do [ -e "$c/name" ] && '
             'echo "$(cat $c/state):$(cat $c/cpus_failed_list):$(cat $c/name)"; done; true',
             ANSWER,
         )
         if text is None:
+            self.lost = True
             return None
         found = {}
         for line in text.splitlines():
@@ -144,12 +153,16 @@ class StepRunner:
         return answer.code, answer.text
 
     def _in_background(self, script: str, step: Step, deadline: Deadline) -> tuple[int | str, str]:
-        """Started and left alone: its code and output are fetched if it comes back."""
+        """Started and left alone: its code and output are fetched if it comes back.
+
+        It runs on the last CPU that is online: when that one is lost, the console's interrupts still have theirs.
+        """
         self._number += 1
         base = f"{DIRECTORY}/step-{self._number}"
         inner = shlex.quote(f"sleep 0.1; ({script}) >{base}.o 2>&1 </dev/null; echo $? >{base}.t; mv {base}.t {base}.c")
         shell = self._machine.lifecycle.root.shell
-        shell.run(f"setsid sh -c {inner} >/dev/null 2>&1 </dev/null &", deadline)
+        last = "$((1 << $(sed 's/.*[-,]//' /sys/devices/system/cpu/online)))"
+        shell.run(f"taskset {last} setsid sh -c {inner} >/dev/null 2>&1 </dev/null &", deadline)
         traps = self._machine.lifecycle.watch.traps
         end = time.monotonic() + float(step.options.get("within", PATIENCE)) * min(3.0, deadline.scale)
         before, trapped = len(traps), False
