@@ -6,15 +6,15 @@
  * after image_size, fills in the fields marked "loader", cleans all of it to the point of coherency and then lets every
  * online CPU enter EL2 at `physical base + entry_offset` with HVC_SOFT_RESTART while interrupts are off. x0 carries the
  * physical address of this header, x1 the logical CPU number.
- * The image runs from its physical address; EL2's MMU is off at entry. Each CPU comes back to EL1 behind its HVC with the
- * result in x0: 0 or a negative errno, the same on every CPU. x0..x17 may be changed, all else is kept.
+ * The image runs from its physical address; EL2's MMU is off at entry. Each CPU comes back to EL1 behind its HVC with
+ * the result in x0: 0 or a negative errno, the same on every CPU. x0..x17 may be changed, all else is kept.
  *
- * Disabling: every online CPU of the root cell calls JH_HC_DISABLE at the same time with interrupts off. Each comes back
- * behind its HVC at EL1 with 0 and Linux's own stub at EL2 again, or all of them with the same negative errno and gaol
- * running on. Other cells are destroyed before.
+ * Disabling: every online CPU of the root cell calls JH_HC_DISABLE at the same time with interrupts off. Each comes
+ * back behind its HVC at EL1 with 0 and Linux's own stub at EL2 again, or all of them with the same negative errno and
+ * gaol running on. Other cells are destroyed before.
  *
- * Creating a cell: the loader has chosen the id (1 and up) and stored it in jh_cell.id; the CPUs are offline (PSCI CPU_OFF)
- * when the hypercall comes. A result below 0 is an errno.
+ * Creating a cell: the loader has chosen the id (1 and up) and stored it in jh_cell.id; the CPUs are offline (PSCI
+ * CPU_OFF) when the hypercall comes. A result below 0 is an errno.
  */
 #ifndef ABI_GAOL_IMAGE_H
 #define ABI_GAOL_IMAGE_H

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR Apache-2.0 */
 /*
- * Hypercalls of Jailhouse's ABI. arm64: `hvc #0x4a48`, number in x0, arguments in x1 and x2, result in x0. arm: the same
- * immediate with r0, r1, r2 (r3 is clobbered). x86: vmcall/vmmcall with eax, rdi, rsi. Errors are negative errno values.
+ * Hypercalls of Jailhouse's ABI. arm64: `hvc #0x4a48`, number in x0, arguments in x1 and x2, result in x0. arm: the
+ * same immediate with r0, r1, r2 (r3 is clobbered). x86: vmcall/vmmcall with eax, rdi, rsi. Errors are negative errno
+ * values.
  */
 #ifndef ABI_HYPERCALL_H
 #define ABI_HYPERCALL_H

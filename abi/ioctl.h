@@ -31,7 +31,7 @@ struct jh_cell_load {
     struct jh_preload_image image[];
 };
 
-#define JH_IOC_ENABLE _IOW(0, 0, void *) /* a struct jh_system with its arrays */
+#define JH_IOC_ENABLE _IOW(0, 0, void*) /* a struct jh_system with its arrays */
 #define JH_IOC_DISABLE _IO(0, 1)
 #define JH_IOC_CELL_CREATE _IOW(0, 2, struct jh_cell_create)
 #define JH_IOC_CELL_LOAD _IOW(0, 3, struct jh_cell_load)

@@ -21,11 +21,11 @@
 /* The vendor specific capability, offsets from its start in config space */
 #define IVSHMEM_CAP_ID 0x09
 #define IVSHMEM_CAP_LENGTH 0x20
-#define IVSHMEM_CAP_PRIVILEGED_CONTROL 0x03 /* u8, bit 0: one-shot interrupts */
-#define IVSHMEM_CAP_STATE_TABLE_SIZE 0x04   /* u32 */
-#define IVSHMEM_CAP_RW_SECTION_SIZE 0x08    /* u64 */
+#define IVSHMEM_CAP_PRIVILEGED_CONTROL 0x03  /* u8, bit 0: one-shot interrupts */
+#define IVSHMEM_CAP_STATE_TABLE_SIZE 0x04    /* u32 */
+#define IVSHMEM_CAP_RW_SECTION_SIZE 0x08     /* u64 */
 #define IVSHMEM_CAP_OUTPUT_SECTION_SIZE 0x10 /* u64, of each peer */
-#define IVSHMEM_CAP_BASE_ADDRESS 0x18       /* u64 */
+#define IVSHMEM_CAP_BASE_ADDRESS 0x18        /* u64 */
 #define IVSHMEM_CONTROL_ONE_SHOT 0x1u
 
 #endif
