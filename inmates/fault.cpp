@@ -3,7 +3,8 @@
 // instruction itself: the pc of a trap then names function and line of this file.
 //
 // Command line: act=NAME with what the act needs, after_ms=50 (pause before it), repeat=1 (times),
-// handlers=none (exceptions of the inmate itself end in silence, as in a program without vectors).
+// second=N (CPU N of the cell is switched on first and idles), handlers=none (exceptions of the inmate itself end in
+// silence, as in a program without vectors).
 //   read, write        addr=0x0a000000 size=1|2|4|8 (mapped in the inmate's own tables; value=… for write)
 //   pair-read, pair-write   addr=…: two registers at once, for which there is no syndrome
 //   exec               addr=…: jumps there
@@ -101,9 +102,13 @@ constexpr std::uint64_t nobody_there = 0x0a000000;
     asm volatile("smc #1" ::: "memory");
 }
 
-[[gnu::noinline]] std::uint64_t monitor_call(std::uint64_t function) {
+[[gnu::noinline]] std::uint64_t monitor_call(std::uint64_t function, std::uint64_t first = 0,
+                                             std::uint64_t second = 0) {
     register std::uint64_t x0 asm("x0") = function;
-    asm volatile("smc #0" : "+r"(x0)::"memory", "x1", "x2", "x3");
+    register std::uint64_t x1 asm("x1") = first;
+    register std::uint64_t x2 asm("x2") = second;
+    register std::uint64_t x3 asm("x3") = 0;
+    asm volatile("smc #0" : "+r"(x0), "+r"(x1), "+r"(x2), "+r"(x3)::"memory");
     return x0;
 }
 
@@ -223,8 +228,23 @@ silent_vectors:
     b .
     .endr
     .balign 0x80
+
+    .global idle_cpu
+idle_cpu:
+    wfi
+    b idle_cpu
     .popsection
 )");
+
+extern "C" char idle_cpu[];
+
+/// The image lies at its linked address in the cell: so does the entry of a CPU that starts with its MMU off.
+void switch_on(std::uint64_t cpu) {
+    constexpr std::uint64_t psci_cpu_on = 0xc4000003;
+    if (monitor_call(psci_cpu_on, cpu, reinterpret_cast<std::uint64_t>(idle_cpu)) == 0) {
+        println("fault: CPU ", cpu, " is on");
+    }
+}
 
 void wait_ms(std::uint64_t count) {
     const Ticks end = hil::bench::SharedCounter::now() + microseconds(count * 1000);
@@ -241,6 +261,9 @@ bool inmate_main() {
         return false;
     }
     println("fault: ", act);
+    if (const std::uint64_t cpu = command_line_number("second", 0); cpu != 0) {
+        switch_on(cpu);
+    }
     wait_ms(command_line_number("after_ms", 50));
     if (command_line_text("handlers", "") == "none") {
         mask_interrupts();
