@@ -43,8 +43,8 @@ bool write_physical(PhysAddr address, uint32_t value);
 /// Make memory that was written through caches visible to a CPU without caches, and the reverse.
 void clean_invalidate(PhysRange range);
 void clean_invalidate_object(const void* object, size_t size);
-/// Device access of `size` (1, 2, 4, 8) bytes inside a page for a sub-page region that is passed through; false when the
-/// bus or the device refuses it.
+/// Device access of `size` (1, 2, 4, 8) bytes inside a page for a sub-page region that is passed through; false when
+/// the bus or the device refuses it.
 bool device_read(PhysAddr address, unsigned size, uint64_t& value);
 bool device_write(PhysAddr address, uint64_t value, unsigned size);
 

@@ -24,8 +24,8 @@ int cell_destroy(uint32_t id);
 /// May the hypervisor leave now? 0 or -EBUSY.
 int check_disable();
 
-/// The CPU stops: parked after a violation (`failed`), or `off` by its own will. A cell none of whose CPUs runs any more
-/// has failed when one of them has: nobody is left who could start the others.
+/// The CPU stops: parked after a violation (`failed`), or `off` by its own will. A cell none of whose CPUs runs any
+/// more has failed when one of them has: nobody is left who could start the others.
 void cpu_stopped(Cpu& cpu, CpuState state);
 
 } // namespace gaol

@@ -12,9 +12,9 @@ using namespace gaol;
 using namespace gaol::fuzz;
 
 constexpr uint64_t addresses[] = {
-    0x0f000000, 0x0f000004, 0x0f000010, 0x0f00003c, 0x0f000040, 0x0f000043, 0x0f008004, 0x0f008010, 0x0f0fffff,
-    0x0f100000, 0x0f100004, 0x0f100008, 0x0f10000c, 0x0f100010, 0x90000100, 0x900001fc, 0x78000000, 0x78000100,
-    0x780000fd, 0x780001ff, 0x78000ffe, 0x78000400,
+    0x0f000000, 0x0f000004, 0x0f000010, 0x0f00003c, 0x0f000040, 0x0f000043, 0x0f008004, 0x0f008010,
+    0x0f0fffff, 0x0f100000, 0x0f100004, 0x0f100008, 0x0f10000c, 0x0f100010, 0x90000100, 0x900001fc,
+    0x78000000, 0x78000100, 0x780000fd, 0x780001ff, 0x78000ffe, 0x78000400,
 };
 constexpr uint64_t values[] = {0, 1, 2, 3, 0x10000, 0x20000, 0x406, 0x0f100000, 0x0f110000, 0xffffffff};
 constexpr uint64_t device_page = 0x78000000;
@@ -57,7 +57,8 @@ void require_consistent(test::FakeMachine& machine) {
         require((interrupt >= 128 && interrupt < 132) || (interrupt >= 132 && interrupt < 140));
     }
     for (const auto& [page, bytes] : machine.pages) {
-        require(page == device_page || page == 0x7fa00000 || page == 0x79000000 || (page & ~uint64_t{0xffff}) == 0x48000000);
+        require(page == device_page || page == 0x7fa00000 || page == 0x79000000 ||
+                (page & ~uint64_t{0xffff}) == 0x48000000);
     }
 }
 
@@ -69,8 +70,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     require(machine.create(good_cell(0)) == 0);
     require(machine.create(good_cell(1)) == 0);
     Hypervisor& hv = hypervisor();
-    const Accessor accessors[] = {
-        {&hv.root, 0, 0}, {hv.find_cell(1), 0x100, 0x200}, {hv.find_cell(2), 0x200, 0x300}};
+    const Accessor accessors[] = {{&hv.root, 0, 0}, {hv.find_cell(1), 0x100, 0x200}, {hv.find_cell(2), 0x200, 0x300}};
     for (int steps = 0; steps < 300 && !input.empty(); ++steps) {
         access(machine, accessors[input.byte() % 3], input);
     }

@@ -43,8 +43,10 @@ class Input {
 
 /// A cell with RAM, communication region, a link to the root and a sub-page device. `index` is 0 to 2.
 inline test::ConfigBuilder good_cell(uint32_t index) {
-    test::ConfigBuilder config(index == 0 ? "one" : index == 1 ? "two" : "three", index + 1,
-                               static_cast<uint8_t>(2u << index));
+    test::ConfigBuilder config(index == 0   ? "one"
+                               : index == 1 ? "two"
+                                            : "three",
+                               index + 1, static_cast<uint8_t>(2u << index));
     config.cell.msg_reply_timeout = 20;
     config.cell.vpci_irq_base = 100 + index * 4;
     config.cell.flags = JH_CELL_VIRTUAL_CONSOLE_PERMITTED;
@@ -95,8 +97,7 @@ inline void require_isolated(test::FakeMachine& machine, const Cell& cell) {
         for (const uint64_t offset : {uint64_t{0}, last / 2, last}) {
             const uint64_t phys = machine.translate(cell, region.virt_start + offset);
             const bool comm = page_down(phys) == arch::pool_address(cell.comm).value;
-            const bool own_memory =
-                phys - test::hypervisor_base < test::hypervisor_size && phys != ~uint64_t{0};
+            const bool own_memory = phys - test::hypervisor_base < test::hypervisor_size && phys != ~uint64_t{0};
             require(comm || !own_memory);
         }
     }

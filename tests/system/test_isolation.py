@@ -1,68 +1,306 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A cell that touches what its config does not grant: trapped, told whole, parked, failed; everybody else goes on."""
+"""Every rule of docs/isolation.md, broken on purpose: by cells with their MMU on and off, by the root cell's kernel and
+user space. What must trap traps, is told whole, parks and fails its cell alone; what must stay hidden reads as zero."""
 
 from __future__ import annotations
 
+import base64
+from collections.abc import Iterator
+from dataclasses import dataclass
+
 import pytest
-from conftest import Bed
+from conftest import REPOSITORY, TARGET, Bed, Boot, plan
 
 from hil.errors import Trapped
+from hil.session import State
 from hil.target import CellUse
 
-RTC = 0x09010000
-HYPERVISOR = 0x7FC00000
-CELL_RAM = 0x70000000
+CELLS = REPOSITORY / "targets" / TARGET / "cells"
+CHECK = "/hil/gaol-check.ko"
+SEEDS = (77, 1234)
 
 
-def poke(command_line: str) -> CellUse:
-    """The inmate that breaks a rule, in the cell of `hello`."""
-    return CellUse("hello.cell", "hello", "fault.bin", command_line)
+def cell_file(bed: Bed, text: str, name: str) -> str:
+    """Compiles a cell config and puts it into the machine; its path there."""
+    import _hil
+
+    devices = (CELLS.parent / "devices.yaml").read_text()
+    encoded = base64.b64encode(_hil.cell_compile(text, devices)).decode()
+    path = f"/tmp/{name}.cell"
+    bed.root.script(f"echo {encoded} | base64 -d > {path}", "command", f"write {path}")
+    return path
+
+
+@dataclass
+class Cell:
+    """A cell that exists, to be loaded with one inmate after the other."""
+
+    bed: Bed
+    name: str
+
+    def run(self, inmate: str, command_line: str) -> None:
+        """Loads and starts; what the console has said before is forgotten."""
+        self.bed.lines.clear()
+        self.bed.watch.traps.clear()
+        use = CellUse("", self.name, inmate, command_line)
+        self.bed.root.load(use)
+        self.bed.root.start(use)
+
+    def trap(self, inmate: str, command_line: str) -> dict[str, object]:
+        """Runs what must trap; the one trap."""
+        self.bed.watch.traps_end_waits = True
+        try:
+            with pytest.raises(Trapped):
+                self.run(inmate, command_line)
+                self.bed.watch.pause(30)
+        finally:
+            self.bed.watch.traps_end_waits = False
+        (trap,) = self.bed.watch.traps
+        assert (trap["cell"], trap["outcome"]) == (self.name, "parked")
+        assert trap["pc"] is not None and trap["registers"]
+        self.bed.watch.traps.clear()
+        return dict(trap)
+
+    def holds(self, act: str, more: str = "") -> None:
+        """Runs an act of the inmate `isolation` that must end well."""
+        self.run("isolation.bin", f"act={act} {more}".strip())
+        said = self.bed.wait_for_line(f"{act}").strip()
+        assert [line for line in self.bed.lines if "BROKEN" in line] == []
+        assert said == f"isolation: held {act}"
+
+    def state(self) -> str:
+        return str(self.bed.root.cell_states()[self.name])
+
+
+@dataclass
+class Slot:
+    """CPU 1 and its RAM: one cell at a time, kept until another one is wanted."""
+
+    bed: Bed
+    name: str = ""
+
+    def use(self, path: str, name: str) -> Cell:
+        if self.name != name:
+            self.clear()
+            self.bed.root.run(["jailhouse", "cell", "create", path], "create")
+            self.name = name
+        return Cell(self.bed, name)
+
+    def clear(self) -> None:
+        if self.name:
+            self.bed.root.run(["jailhouse", "cell", "destroy", self.name], "destroy")
+            self.name = ""
+
+
+@pytest.fixture(scope="module")
+def slot(bed: Bed) -> Slot:
+    return Slot(bed)
+
+
+@pytest.fixture(scope="module")
+def neighbour(bed: Bed) -> Cell:
+    """A cell on CPU 2 that counts, now and then, while others misbehave; it must go on."""
+    bed.root.run(["jailhouse", "cell", "create", "/hil/cells/neighbour.cell"], "create")
+    cell = Cell(bed, "neighbour")
+    cell.run("hello.bin", "interval_ms=4000")
+    return cell
+
+
+@pytest.fixture
+def hello(slot: Slot, neighbour: Cell) -> Cell:
+    return slot.use("/hil/cells/hello.cell", "hello")
+
+
+@pytest.fixture
+def linked(slot: Slot) -> Cell:
+    return slot.use("/hil/cells/ivshmem-latency.cell", "ivshmem-latency")
+
+
+ATTACKS = {
+    "device-not-granted": ("fault.bin", "act=read addr=0x09010000", 0x09010000),
+    "write-to-hypervisor": ("fault.bin", "act=write addr=0x7fc00000", 0x7FC00000),
+    "read-of-root-memory": ("fault.bin", "act=read addr=0x40000000", 0x40000000),
+    "read-of-another-cell": ("fault.bin", "act=read addr=0x71000000", 0x71000000),
+    "write-to-another-cell": ("fault.bin", "act=write addr=0x71000008 size=8", 0x71000008),
+    "pair-at-the-gic": ("fault.bin", "act=pair-read addr=0x08000100", 0x08000100),
+    "byte-at-the-gic": ("fault.bin", "act=read addr=0x08000100 size=1", 0x08000100),
+    "uart-page-behind": ("fault.bin", "act=write addr=0x09001000", 0x09001000),
+    "foreign-hypervisor-call": ("fault.bin", "act=hvc", None),
+    "foreign-monitor-call": ("fault.bin", "act=smc", None),
+    "unknown-service": ("fault.bin", "act=smc-service", None),
+    "mmu-off-write-to-hypervisor": ("isolation.bin", "act=mmu-off addr=0x7fc00000 write=1", 0x7FC00000),
+    "mmu-off-read-of-root-memory": ("isolation.bin", "act=mmu-off addr=0x48000000", 0x48000000),
+    "mmu-off-read-of-another-cell": ("isolation.bin", "act=mmu-off addr=0x71000000", 0x71000000),
+}
+
+
+@pytest.mark.parametrize("name", ATTACKS)
+def test_a_violation_is_trapped_and_only_its_cell_fails(bed: Bed, hello: Cell, name: str) -> None:
+    inmate, command_line, address = ATTACKS[name]
+    trap = hello.trap(inmate, f"{command_line} after_ms=10")
+    assert trap["cpu"] == 1 and trap["syndrome"] is not None
+    if address is not None:
+        assert int(str(trap["address"]), 16) == address
+    states = bed.root.cell_states()
+    assert states["hello"] == "failed" and states["neighbour"] == "running"
+    assert states["qemu-root"].startswith("running")
 
 
 @pytest.mark.parametrize(
-    ("kind", "address", "access"),
-    [("read", RTC, "read"), ("write", HYPERVISOR, "write"), ("read", 0x40000000, "read")],
-    ids=["device-not-granted", "hypervisor-memory", "root-memory"],
+    ("address", "what"),
+    [(0x7FA00000, "its state table"), (0x7FA10000, "the other's output section"), (0x7FB00000, "another link")],
 )
-def test_a_violation_is_trapped_and_only_its_cell_fails(bed: Bed, kind: str, address: int, access: str) -> None:
-    cell = poke(f"act={kind} addr={address:#x} after_ms=50")
-    bed.watch.traps.clear()
-    bed.watch.traps_end_waits = True
-    with pytest.raises(Trapped) as trapped:
-        bed.start(cell)
-        bed.watch.pause(20)
-    bed.watch.traps_end_waits = False
-    assert f"data {access} at {address:#x}" in str(trapped.value).lower()
-    (trap,) = bed.watch.traps
-    assert (trap["kind"], trap["access"], int(trap["address"], 16)) == ("data", access, address)
-    assert (trap["cell"], trap["cpu"], trap["outcome"]) == ("hello", 1, "parked")
-    assert trap["syndrome"] is not None and trap["pc"] is not None and trap["registers"]
-
-    states = bed.root.cell_states()
-    assert states["hello"] == "failed" and states["qemu-root"].startswith("running")
-    assert bed.root.script("echo root lives", "command").out == b"root lives\n"
-    bed.root.destroy(cell)
-    assert "hello" not in bed.root.cell_states()
-    assert bed.root.script("cat /sys/devices/system/cpu/online", "command").out == b"0-3\n"
+def test_shared_memory_is_writable_by_its_owner_only(linked: Cell, address: int, what: str) -> None:
+    trap = linked.trap("fault.bin", f"act=write addr={address:#x} after_ms=10")
+    assert int(str(trap["address"]), 16) == address
 
 
-def test_a_cell_that_failed_recovers_by_destroy(bed: Bed) -> None:
-    hello = CellUse("hello.cell", "hello", "hello.bin", "interval_ms=20 count=3")
+def test_data_is_not_executed(linked: Cell) -> None:
+    trap = linked.trap("fault.bin", "act=exec addr=0x7fa01000 after_ms=10")
+    assert int(str(trap["address"]), 16) == 0x7FA01000
+
+
+def test_the_identity_of_a_virtual_device_cannot_be_written(linked: Cell) -> None:
+    linked.trap("fault.bin", "act=ecam device=0 reg=0 after_ms=10")
+    linked.bed.wait_for_line("FATAL: Invalid PCI MMCONFIG write")
+
+
+@pytest.mark.parametrize("act", ["gic", "psci", "hypercall", "registers", "order"])
+def test_what_is_not_the_cells_is_hidden_or_refused(bed: Bed, hello: Cell, neighbour: Cell, act: str) -> None:
+    hello.holds(act)
+    assert hello.state() == "shut down" and neighbour.state() == "running"
+    assert bed.root.script("echo root lives", "command").out == b"root lives\n"  # its UART's interrupt still comes
+
+
+def test_the_neighbour_has_not_noticed(bed: Bed, neighbour: Cell) -> None:
     bed.lines.clear()
-    bed.start(hello)
-    bed.wait_for_line("hello 3")
-    bed.root.destroy(hello)
+    bed.wait_for_line("hello ")  # its timer still comes
 
 
-def test_the_root_cell_is_stopped_too_and_that_is_seen_from_outside(bed: Bed) -> None:
-    """Last in this file: the root cell has lost a CPU afterwards."""
-    hello = CellUse("hello.cell", "hello", "hello.bin", "interval_ms=100")
-    bed.start(hello)
+def test_nothing_of_a_cell_is_left_in_registers(hello: Cell) -> None:
+    hello.holds("residue-leave")
+    hello.holds("residue-find")
+
+
+def test_two_cpus_fault_at_once_and_a_cell_that_nobody_runs_has_failed(bed: Bed, slot: Slot) -> None:
+    text = (CELLS / "hello.yaml").read_text().replace("name: hello", "name: pair").replace("[1]", "[1, 3]")
+    cell = slot.use(cell_file(bed, text, "pair"), "pair")
+    cell.run("isolation.bin", "act=pair second=3")
+    bed.wait_for_line("Parking CPU 1")
+    bed.wait_for_line("Parking CPU 3")
+    bed.watch.pause(0.3)
+    assert sorted(trap["cpu"] for trap in bed.watch.traps) == [1, 3]
+    assert all(trap["registers"] for trap in bed.watch.traps)
+    assert cell.state() == "failed"
+    cell.run("isolation.bin", "act=off-and-fault second=3")
+    bed.wait_for_line("Parking CPU 3")
+    assert cell.state() == "failed"
     bed.watch.traps.clear()
+
+
+SUBPAGE = """
+  - {physical: 0x09010000, virtual: 0x09010000, size: 0x10, flags: read io io-32}
+  - {physical: 0x0b000000, virtual: 0x0b000000, size: 0x100, flags: read write io io-32}
+"""
+
+
+def test_a_sub_page_region_is_what_its_flags_say_and_no_byte_more(bed: Bed, slot: Slot) -> None:
+    text = (CELLS / "hello.yaml").read_text().replace("name: hello", "name: part").rstrip() + SUBPAGE
+    cell = slot.use(cell_file(bed, text, "part"), "part")
+    cell.holds("subpage", "addr=0x09010000")
+    for refused in ("addr=0x09010000 size=2", "addr=0x09010010", "addr=0x0b000000"):  # width, end, nobody there
+        cell.trap("isolation.bin", f"act=subpage {refused}")
+    bed.lines.clear()
+    check(bed, "peek=0x09010fe0")  # the root's part of that page
+    bed.wait_for_line("at 0x9010fe0 is 0x00000031")
+
+
+def check(bed: Bed, parameters: str, wait: str = "command") -> None:
+    """One thing that the root cell's kernel does."""
+    bed.root.script(f"insmod {CHECK} {parameters} && rmmod gaol_check", wait)
+
+
+@pytest.mark.parametrize(
+    ("call", "result"),
+    [
+        ("hypercall=1 first=0x7fc00000", -22),  # a config in the hypervisor's own memory
+        ("hypercall=1 first=0xfffffffffffff000", -22),
+        ("hypercall=2 first=77", -2),
+        ("hypercall=4 first=0", -22),  # the root cell itself
+        ("hypercall=5 first=99", -22),
+        ("hypercall=7 first=99", -22),
+        ("hypercall=99", -38),
+    ],
+)
+def test_the_root_cells_kernel_is_judged_too(bed: Bed, call: str, result: int) -> None:
+    bed.lines.clear()
+    check(bed, call)
+    bed.wait_for_line(f" gives {result}")
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_spoilt_configs_change_nothing(bed: Bed, seed: int) -> None:
+    bed.lines.clear()
+    bed.root.script("echo 0 > /sys/devices/system/cpu/cpu3/online", "command")
+    text = (CELLS / "ivshmem-latency.yaml").read_text().replace("[1]", "[3]").replace("0x70000000", "0x72000000")
+    path = cell_file(bed, text.replace("size: 16M", "size: 64K").replace("ivshmem-latency", "spoilt"), "spoilt")
+    check(bed, f"rounds=150 config={path} seed={seed}", "run")
+    said = bed.wait_for_line("nothing changed")
+    assert " 0 accepted" not in said and " 0 refused" not in said
+    bed.root.script("echo 1 > /sys/devices/system/cpu/cpu3/online", "command")
+
+
+FLOODS = ("hypercall", "sgi", "mmio", "psci", "doorbell", "console")
+
+
+@pytest.fixture
+def flooder(bed: Bed, slot: Slot) -> Iterator[Cell]:
+    """A cell on CPU 3 with a link to the root."""
+    text = (CELLS / "ivshmem-latency.yaml").read_text().replace("ivshmem-latency", "flooder").replace("[1]", "[3]")
+    slot.clear()
+    path = cell_file(bed, text.replace("0x70000000", "0x72000000"), "flooder")
+    bed.root.run(["jailhouse", "cell", "create", path], "create")
+    yield Cell(bed, "flooder")
+    bed.root.run(["jailhouse", "cell", "destroy", "flooder"], "destroy")
+
+
+def test_floods_do_not_stop_another_cells_timer(bed: Bed, slot: Slot, flooder: Cell) -> None:
+    timer = slot.use("/hil/cells/timer-jitter.cell", "timer-jitter")
+    for kind in FLOODS:
+        flooder.run("isolation.bin", f"act=flood kind={kind}")
+        bed.wait_for_line("flood of")
+        timer.run("timer-jitter.bin", "count=50 warmup=5 period_us=2000 report_ms=100000")
+        bed.wait_for_line("timer-jitter: done", 40)
+        assert bed.watch.traps == [] and flooder.state() == "running"
+
+
+def test_a_cell_that_failed_recovers(bed: Bed, hello: Cell, slot: Slot) -> None:
+    hello.trap("fault.bin", "act=read addr=0x09010000 after_ms=10")
+    hello.run("hello.bin", "interval_ms=20 count=3")
+    bed.wait_for_line("hello 3")
+    slot.clear()
+    assert bed.root.script("cat /sys/devices/system/cpu/online", "command").out == b"0-1,3\n"
+
+
+def test_the_root_cells_user_space_is_stopped_and_that_is_seen_from_outside(bed: Bed, hello: Cell) -> None:
+    """The last of this machine: the root cell has lost a CPU afterwards."""
+    hello.run("hello.bin", "interval_ms=1000")
     bed.watch.traps_end_waits = True
-    with pytest.raises(Trapped, match=f'data read at {CELL_RAM:#x} of cell "qemu-root"'):
-        bed.root.script(f"devmem {CELL_RAM:#x} 32", "command")
+    with pytest.raises(Trapped, match='data read at 0x70000000 of cell "qemu-root"'):
+        bed.root.script("devmem 0x70000000 32", "command")
     bed.watch.traps_end_waits = False
     assert bed.watch.traps[0]["outcome"] == "parked"
     bed.lines.clear()
     bed.wait_for_line("hello ")  # the inmate runs on
+
+
+def test_the_root_cells_kernel_is_stopped(boot: Boot) -> None:
+    """A machine of its own. The kernel reaches for a part of a page that is a cell's."""
+    bed = boot(plan())
+    bed.machine.session.transition(State.ENABLED)
+    text = (CELLS / "hello.yaml").read_text().replace("name: hello", "name: part").rstrip() + SUBPAGE
+    bed.root.run(["jailhouse", "cell", "create", cell_file(bed, text, "part")], "create")
+    bed.watch.traps_end_waits = True
+    with pytest.raises(Trapped, match='data read at 0x9010000 of cell "qemu-root"'):
+        bed.root.script(f"insmod {CHECK} peek=0x09010000", "command")
+    bed.watch.traps_end_waits = False

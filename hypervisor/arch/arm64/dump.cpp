@@ -15,9 +15,8 @@ uint64_t stack_pointer(const Frame& frame) {
 void dump_registers(Text& out, const Frame& frame, uint64_t stack, uint64_t syndrome) {
     out << " pc: " << hex(frame.pc, 16) << "   lr: " << hex(frame.x[30], 16) << " spsr: " << hex(frame.spsr, 8)
         << "     EL" << (frame.spsr >> 2 & 3) << '\n';
-    out << " sp: " << hex(stack, 16) << "  elr: " << hex(frame.pc, 16)
-        << "  esr: " << hex(syndrome >> 26, 2) << ' ' << hex(syndrome >> 25 & 1) << ' ' << hex(syndrome & 0x1ffffff, 7)
-        << '\n';
+    out << " sp: " << hex(stack, 16) << "  elr: " << hex(frame.pc, 16) << "  esr: " << hex(syndrome >> 26, 2) << ' '
+        << hex(syndrome >> 25 & 1) << ' ' << hex(syndrome & 0x1ffffff, 7) << '\n';
     for (unsigned number = 0; number < 30; ++number) {
         out << (number < 10 ? " x" : "x") << number << ": " << hex(frame.x[number], 16)
             << (number % 3 == 2 ? "\n" : "  ");

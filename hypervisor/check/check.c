@@ -1,0 +1,185 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * gaol-check: what the root cell's kernel might do to a hypervisor, for the system tests. One thing an insertion:
+ *   peek=ADDRESS                   reads a word, by a mapping of its own
+ *   poke=ADDRESS value=V           writes one
+ *   hypercall=N first=A second=B   calls, past the loader's checks
+ *   rounds=N config=FILE seed=S    creates cells from FILE with bytes changed, and destroys those that were accepted;
+ * the CPUs that FILE names must be offline Results are lines "gaol-check: …" of the kernel's log.
+ */
+#include <linux/io.h>
+#include <linux/kernel_read_file.h>
+#include <linux/module.h>
+#include <linux/sched.h>
+#include <linux/slab.h>
+#include <linux/vmalloc.h>
+
+#include "abi/cell_config.h"
+#include "abi/hypercall.h"
+
+static unsigned long peek, poke, hypercall = ~0UL, first, second, rounds, seed = 1;
+static unsigned int value;
+static char *config = "";
+module_param(peek, ulong, 0);
+module_param(poke, ulong, 0);
+module_param(value, uint, 0);
+module_param(hypercall, ulong, 0);
+module_param(first, ulong, 0);
+module_param(second, ulong, 0);
+module_param(rounds, ulong, 0);
+module_param(seed, ulong, 0);
+module_param(config, charp, 0);
+
+static long call(u64 number, u64 a, u64 b)
+{
+	register u64 x0 asm("x0") = number;
+	register u64 x1 asm("x1") = a;
+	register u64 x2 asm("x2") = b;
+
+	asm volatile("hvc %3" : "+r"(x0), "+r"(x1), "+r"(x2) : "i"(JH_HVC_IMMEDIATE) : "memory");
+	return x0;
+}
+
+static int access_word(unsigned long address, bool write)
+{
+	void __iomem *at = ioremap(address & PAGE_MASK, PAGE_SIZE);
+
+	if (!at)
+		return -ENOMEM;
+	if (write)
+		writel(value, at + (address & ~PAGE_MASK));
+	else
+		pr_info("gaol-check: at 0x%lx is 0x%08x\n", address, readl(at + (address & ~PAGE_MASK)));
+	iounmap(at);
+	return 0;
+}
+
+static u64 random_number(void)
+{
+	seed ^= seed << 13;
+	seed ^= seed >> 7;
+	seed ^= seed << 17;
+	return seed;
+}
+
+#define BUFFER 8192
+#define CELLS_START 0x70000000ULL
+#define CELLS_END 0x7fa00000ULL
+#define FIRST_FREE_SPI 96
+
+/* Would the root cell, were it accepted, lose memory or interrupts that it lives by? Not what is to be tried here. */
+static bool robs_root(const struct jh_cell *cell)
+{
+	const u8 *end = (const u8 *)cell + BUFFER;
+	const struct jh_memory *region = (const void *)((const u8 *)(cell + 1) + cell->cpu_set_size);
+	const struct jh_irqchip *chip;
+	u32 index;
+
+	if (cell->cpu_set_size > 64 || cell->num_memory_regions > 64 || cell->num_cache_regions ||
+	    cell->num_irqchips > 16)
+		return false; /* refused for these alone, or read beyond what is here */
+	if (cell->num_pci_devices && cell->vpci_irq_base < FIRST_FREE_SPI)
+		return true;
+	for (index = 0; index < cell->num_memory_regions && (const u8 *)(region + 1) <= end; index++, region++)
+		if (!(region->flags & (JH_MEM_ROOTSHARED | JH_MEM_COMM_REGION)) && region->size &&
+		    (region->phys_start < CELLS_START || region->phys_start >= CELLS_END ||
+		     region->size > CELLS_END - region->phys_start))
+			return true;
+	chip = (const void *)region;
+	for (index = 0; index < cell->num_irqchips && (const u8 *)(chip + 1) <= end; index++, chip++)
+		if (chip->pin_base < 32 + FIRST_FREE_SPI &&
+		    (chip->pin_bitmap[0] || chip->pin_bitmap[1] || chip->pin_bitmap[2] ||
+		     (chip->pin_base != 32 && chip->pin_bitmap[3])))
+			return true;
+	return false;
+}
+
+static void change(u8 *bytes, size_t size)
+{
+	static const u64 edges[] = {
+		0, 1, 4095, 4096, 0x7fc00000, 0x7fffffff, 0xffffffff, 1ULL << 39, 1ULL << 40, ~0ULL
+	};
+	unsigned int count = 1 + random_number() % 4;
+
+	while (count--) {
+		size_t width = 1UL << random_number() % 4;
+		size_t at = random_number() % (size - width);
+		u64 number = random_number() % 2 ? edges[random_number() % ARRAY_SIZE(edges)] : random_number();
+
+		memcpy(bytes + at, &number, width);
+	}
+}
+
+static int fuzz(const void *good, size_t size, void *buffer)
+{
+	const long pools = call(JH_HC_HYPERVISOR_INFO, JH_INFO_MEM_POOL_USED, 0);
+	const long cells = call(JH_HC_HYPERVISOR_INFO, JH_INFO_NUM_CELLS, 0);
+	struct jh_cell *cell = buffer;
+	unsigned long round, accepted = 0, refused = 0, left_out = 0;
+
+	for (round = 0; round < rounds; round++) {
+		long result;
+
+		cond_resched();
+		memset(buffer, 0, BUFFER);
+		memcpy(buffer, good, size);
+		cell->id = 9; /* the loader would choose a free one */
+		if (round)
+			change(buffer, size);
+		if (robs_root(cell)) {
+			left_out++;
+			continue;
+		}
+		result = call(JH_HC_CELL_CREATE, virt_to_phys(buffer), 0);
+		if (result == 0) {
+			accepted++;
+			result = call(JH_HC_CELL_DESTROY, cell->id, 0);
+		} else if (result < 0 && result > -100) {
+			refused++;
+			result = 0;
+		}
+		if (result || call(JH_HC_HYPERVISOR_INFO, JH_INFO_MEM_POOL_USED, 0) != pools ||
+		    call(JH_HC_HYPERVISOR_INFO, JH_INFO_NUM_CELLS, 0) != cells) {
+			pr_err("gaol-check: round %lu with seed now %lu left something behind (%ld)\n", round, seed,
+			       result);
+			return -EIO;
+		}
+	}
+	pr_info("gaol-check: %lu accepted, %lu refused, %lu left out, nothing changed\n", accepted, refused, left_out);
+	return 0;
+}
+
+static int fuzz_file(void)
+{
+	void *good = NULL;
+	ssize_t size = kernel_read_file_from_path(config, 0, &good, BUFFER, NULL, READING_UNKNOWN);
+	void *buffer = kmalloc(BUFFER, GFP_KERNEL);
+	int error = size < 0 ? (int)size : -ENOMEM;
+
+	if (size >= 0 && buffer)
+		error = fuzz(good, size, buffer);
+	kfree(buffer);
+	vfree(good);
+	return error;
+}
+
+static int __init check_init(void)
+{
+	if (peek)
+		return access_word(peek, false);
+	if (poke)
+		return access_word(poke, true);
+	if (rounds)
+		return fuzz_file();
+	pr_info("gaol-check: hypercall %lu gives %ld\n", hypercall, call(hypercall, first, second));
+	return 0;
+}
+
+static void __exit check_exit(void)
+{
+}
+
+module_init(check_init);
+module_exit(check_exit);
+MODULE_DESCRIPTION("What a root cell's kernel might do to a hypervisor");
+MODULE_LICENSE("GPL");
