@@ -220,10 +220,11 @@ class Lifecycle:
         for cell in self.plan.cells:
             try:
                 self.root.run(["jailhouse", "cell", "shutdown", cell.name], "command")
+                self.watch.pause(0.5)  # what was under way
+                before = self.watch.console.text_of("unattributed")
+                self.watch.pause(1.0)
             except HilError as error:
                 return f"the root cell could not shut cell '{cell.name}' down: {one_line(str(error))[:200]}"
-            before = self.watch.console.text_of("unattributed")
-            self.watch.pause(1.0)
             if self.watch.console.text_of("unattributed") - before < RATE:
                 return f"the root cell still answered and ended it by shutting cell '{cell.name}' down"
         return "shutting all cells down did not end it"

@@ -96,4 +96,5 @@ class QemuPower:
             lines = self._log.read_text(errors="replace").strip().splitlines()
         except OSError:
             return ""
+        lines = [line for line in lines if ": info: " not in line]
         return f": {lines[-1]}" if lines else " without a word"

@@ -6,10 +6,10 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import pytest
 
@@ -50,11 +50,14 @@ def plan(**changes: Any) -> Plan:
     )
 
 
-def prepared(wanted: Plan, **options: Any) -> Prepared:
-    """What a Machine needs, for a plan of one's own."""
+def prepared(wanted: Plan, kernel_args: str = "", **options: Any) -> Prepared:
+    """What a Machine needs, for a plan of one's own, with a kernel command line of one's own."""
     chosen = RunOptions(TARGET, "system-test", command=("pytest",), **options)
     cells = places.build() / "cells" / TARGET
-    return Prepared(chosen, target.load(TARGET), hypervisor.find(chosen.hypervisor), wanted, cells)
+    machine = target.load(TARGET)
+    if kernel_args:
+        machine = replace(machine, machine=replace(machine.machine, kernel_args=kernel_args))
+    return Prepared(chosen, machine, hypervisor.find(chosen.hypervisor), wanted, cells)
 
 
 @dataclass
@@ -92,7 +95,11 @@ class Bed:
         self.root.start(cell)
 
 
-Boot = Callable[[Plan], Bed]
+class Boot(Protocol):
+    """Boots a machine up to its agent, or up to `upto`. `options`: fields of RunOptions."""
+
+    def __call__(self, wanted: Plan, kernel_args: str = "", upto: State = State.AGENT, **options: Any) -> Bed:
+        ...
 
 
 @pytest.fixture(scope="module")
@@ -100,13 +107,15 @@ def boot(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Boot]:
     """Boots machines up to their agent; they are off when the module is done."""
     beds: list[tuple[Machine, RunDirectory]] = []
 
-    def start(wanted: Plan) -> Bed:
+    def start(wanted: Plan, kernel_args: str = "", upto: State = State.AGENT, **options: Any) -> Bed:
         directory = RunDirectory(TARGET, "system-test", base=tmp_path_factory.mktemp("runs"))
         events = EventLog(directory.path / "events.jsonl")
         lines: list[str] = []
-        machine = Machine(prepared(wanted), directory, events, lambda line, writer: lines.append(line))
+        machine = Machine(
+            prepared(wanted, kernel_args, **options), directory, events, lambda line, writer: lines.append(line)
+        )
         beds.append((machine, directory))
-        machine.session.transition(State.AGENT)
+        machine.session.transition(upto)
         return Bed(machine, directory.path, lines)
 
     yield start

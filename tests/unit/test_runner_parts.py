@@ -3,10 +3,13 @@
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import struct
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -14,10 +17,14 @@ from runner_fakes import FakeConsole, FakePower, limits
 
 from hil import doctor, kvm
 from hil.causes import likely_cause
-from hil.errors import TimeLimit, WrongUse
+from hil.errors import Flooded, InfrastructureError, TimeLimit, WrongUse
+from hil.event_log import EventLog
+from hil.flood import FloodGauge
 from hil.harmless_text import HarmlessText, harmless_line
 from hil.interactive import Seat, shown
 from hil.limits import MOST, Deadline, Limits, measured_scale
+from hil.lock import TargetLock
+from hil.native import check_chaos
 from hil.uio_walk import virtual_pci
 from hil.verdict import Verdict
 from hil.watch import Watch, describe
@@ -153,3 +160,60 @@ def test_kvm_is_judged_by_a_guest_and_always_in_time() -> None:
 
 def test_limits_of_fakes_are_never_stretched() -> None:
     assert limits(2.0).scale() == 1.0
+
+
+def test_a_flood_is_text_that_is_fast_in_every_second() -> None:
+    clock = Clock()
+    gauge = FloodGauge(rate=1000, seconds=3, now=clock)
+    total, told = 0, []
+    for second in range(12):
+        total += 100_000 if second == 2 else 50 if second < 6 else 5000
+        told.append(gauge.feed(total))
+        clock.now += 1
+    assert told[:8] == [None] * 8, "a burst and its second are no flood"
+    assert told[8] == 5000
+    gauge.reset()
+    assert gauge.feed(total) is None
+
+
+def test_a_flood_ends_a_wait_with_its_last_words() -> None:
+    console, clock = FakeConsole(*[b"inmate: hello hello\r\n"] * 20), Clock()
+    watch = Watch(console, FakePower(), lambda trap: None)
+    watch.flood = FloodGauge(now=clock)
+    with pytest.raises(Flooded, match='flooded with 10 kB/s of text that is not the kernel\'s: "inmate: hello hello"'):
+        for _ in range(10):
+            clock.now += 1
+            console.texts["unattributed"] = console.texts.get("unattributed", 0) + 10_000
+            watch.text(0.0)
+    assert watch.flood is None and watch.text(0.0), "what comes next is to stop it"
+
+
+def test_the_wall_clock_may_jump(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """No wait, no lock, no event's time looks at the wall clock."""
+    monkeypatch.setattr(time, "time", lambda: pytest.fail("the wall clock was asked"))
+    log = EventLog(tmp_path / "events.jsonl")
+    limits_ = Limits({"wait": 0.05}, forced=1.0)
+    watch = Watch(FakeConsole(b"x"), FakePower(), lambda trap: None)
+    deadline = Deadline(limits_, "wait", "nothing")
+    with pytest.raises(TimeLimit):
+        while True:
+            watch.text(0.0)
+            deadline.check(watch.hint)
+    log.note("later")
+    (event,) = [json.loads(line) for line in log.path.read_text().splitlines()]
+    assert 0 <= event["t"] < 60
+    lock = TargetLock("qemu", "test", tmp_path)
+    lock.acquire()
+    with pytest.raises(InfrastructureError, match="in use by"):
+        TargetLock("qemu", "other", tmp_path).acquire(patience=0.2)
+    lock.release()
+    sources = Path(__file__).parents[2] / "hil"
+    asking = {path.name for path in sources.rglob("*.py") if re.search(r"\btime\.time\(\)", path.read_text())}
+    assert asking <= {"root_image.py", "root_packages.py"}, "only a cache's age may be told by the wall clock"
+
+
+def test_chaos_that_cannot_be_is_wrong_use() -> None:
+    check_chaos("")
+    check_chaos("seed=3,double=0.5")
+    with pytest.raises(WrongUse, match="unknown fault 'typo'"):
+        check_chaos("typo=1")

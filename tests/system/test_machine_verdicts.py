@@ -1,0 +1,190 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What goes wrong inside the machine and the verdict that a run gets for it, with exit code and JUnit form."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import xml.etree.ElementTree as ElementTree
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import reports
+from conftest import Bed, Boot, plan
+
+from hil import places
+from hil.event_log import EventLog
+from hil.lifecycle import Plan
+from hil.runner import judged
+from hil.session import State
+from hil.target import CellUse
+from hil.verdict import Outcome, Verdict
+
+PROBE = CellUse("ivshmem-latency.cell", "ivshmem-latency", "ivshmem-latency.bin", "device=0 peer=0")
+PROBE_RAM = 0x7000_0000
+MEASURE = "ivshmem-latency --warmup=20 --count=1000000 --timeout=1"
+SERIES = ("round-trip",)
+NOBODYS = 0x0C00_0000
+BREAK_IN = 0xD402_4682
+"""`hvc #0x1234`: a call that no hypervisor serves."""
+
+
+def symbol(elf: str, name: str) -> int:
+    """The address of a function in an inmate; `name` is the beginning of its demangled name."""
+    path = places.build() / "arm64/inmates" / elf
+    listing = subprocess.run(["aarch64-linux-gnu-nm", "-C", path], capture_output=True, text=True, check=True).stdout
+    (found,) = {line.split()[0] for line in listing.splitlines() if line[19:].startswith(name)}
+    return int(found, 16)
+
+
+def judge(bed: Bed, wanted: Plan, upto: State, before: Callable[[], None] = lambda: None) -> Verdict:
+    """Carries out a plan on a machine that is enabled; `before` is done when its cells are loaded."""
+    machine = bed.machine
+    machine.lifecycle.plan = wanted
+    machine.session.skip(State.ENABLED)
+
+    def work() -> None:
+        if upto in (State.RUNNING, State.COLLECTED):
+            machine.session.transition(State.LOADED)
+            before()
+        machine.session.transition(upto)
+
+    return judged(machine, work)
+
+
+def junit(bed: Bed, verdict: Verdict) -> set[str]:
+    """The elements by which JUnit tells what happened, in the report of a run that ends with `verdict`."""
+    log = EventLog(bed.directory / "events.jsonl")
+    log.verdict(verdict)
+    log.close()
+    reports.write_all(bed.directory)
+    tree = ElementTree.parse(bed.directory / "junit.xml")
+    return {element.tag for element in tree.iter() if element.tag in ("failure", "error", "skipped")}
+
+
+def tidy(bed: Bed) -> None:
+    """Destroys what a verdict left standing."""
+    for cell in bed.machine.lifecycle.plan.cells:
+        bed.root.run(["jailhouse", "cell", "destroy", cell.name], "destroy", allowed=(0, 1))
+
+
+def measuring(*cells: CellUse, program: str = MEASURE, **more: Any) -> Plan:
+    return plan(cells=cells, program=program, series=SERIES, **more)
+
+
+# --- Cases that leave the machine as it was: one boot for all ---
+
+
+def test_an_inmate_that_never_starts(bed: Bed) -> None:
+    idle = replace(PROBE, inmate="fault.bin", command_line="act=idle")
+    verdict = judge(bed, measuring(idle, program=f"{MEASURE} --handshake=1"), State.COLLECTED)
+    assert (verdict.outcome, verdict.exit_code) == (Outcome.INFRASTRUCTURE_ERROR, 4)
+    assert "did not become ready" in verdict.reason and "'running'" in verdict.reason
+    tidy(bed)
+
+
+def test_the_wrong_image_for_a_cell(bed: Bed) -> None:
+    wrong = replace(PROBE, inmate="hello.bin", command_line="interval_ms=500")
+    verdict = judge(bed, measuring(wrong, program=f"{MEASURE} --handshake=1"), State.COLLECTED)
+    assert (verdict.outcome, verdict.exit_code) == (Outcome.INFRASTRUCTURE_ERROR, 4)
+    assert "did not become ready" in verdict.reason
+    tidy(bed)
+
+
+def test_an_inmate_that_stops_answering(bed: Bed) -> None:
+    running = "while ! pidof ivshmem-latency; do sleep 0.1; done; sleep 2"
+    stop = f"({running}; jailhouse cell shutdown ivshmem-latency) >/dev/null 2>&1 &"
+    verdict = judge(bed, measuring(PROBE, program=f"{stop} {MEASURE}"), State.COLLECTED)
+    assert (verdict.outcome, verdict.exit_code) == (Outcome.FAIL, 1)
+    assert "stopped answering" in verdict.reason and not bed.machine.lifecycle.records
+    tidy(bed)
+
+
+def test_a_load_that_fails_ends_the_run_at_once(bed: Bed) -> None:
+    beyond = replace(PROBE, load_address=0x4000_0000)
+    verdict = judge(bed, measuring(beyond), State.COLLECTED)
+    assert (verdict.outcome, verdict.exit_code) == (Outcome.FAIL, 1)
+    assert "'loaded'" in verdict.reason and "does not fit" in verdict.reason
+    tidy(bed)
+
+
+def test_an_inmate_that_floods_is_recognised_and_stopped(bed: Bed) -> None:
+    flood = CellUse("hello.cell", "hello", "fault.bin", "act=flood")
+    verdict = judge(bed, plan(cells=(flood,), program="sleep 600"), State.COLLECTED)
+    assert (verdict.outcome, verdict.exit_code) == (Outcome.FAIL, 1)
+    assert re.search(r"flooded with \d+ kB/s .*fault: flood.*ended it by shutting cell 'hello' down", verdict.reason)
+    assert bed.root.script("echo still here", "command").out == b"still here\n"
+    tidy(bed)
+
+
+# --- Cases that need a machine of their own ---
+
+
+@pytest.fixture
+def own(boot: Boot) -> Iterator[Bed]:
+    """A machine that is lost afterwards."""
+    started = boot(plan())
+    started.machine.session.transition(State.ENABLED)
+    yield started
+    started.machine.off()
+
+
+def test_an_inmate_that_traps_in_mid_measurement(own: Bed) -> None:
+    ring = PROBE_RAM + symbol("ivshmem-latency.elf", "inmate::Ivshmem::ring(")
+
+    def mine() -> None:
+        own.root.script(f"devmem {ring:#x} 32 {BREAK_IN:#x}", "command")
+
+    verdict = judge(own, measuring(PROBE), State.COLLECTED, mine)
+    assert (verdict.outcome, verdict.exit_code) == (Outcome.TRAP, 3)
+    assert 'cell "ivshmem-latency"' in verdict.reason and "'running'" in verdict.reason
+    assert junit(own, verdict) == {"failure"}
+
+
+@pytest.mark.parametrize("state", [State.ENABLED, State.LOADED, State.RUNNING])
+def test_the_root_parks(own: Bed, state: State) -> None:
+    # The cell's RAM is the root's no more once the cell runs; the other address is nobody's.
+    touch = f"devmem {PROBE_RAM if state is State.RUNNING else NOBODYS:#x} 32"
+
+    def act() -> None:
+        own.root.script(touch, "command")
+
+    if state is State.RUNNING:
+        later = f"(sleep 3; {touch}) >/dev/null 2>&1 &"
+        verdict = judge(own, measuring(PROBE, program=f"{later} {MEASURE}"), State.COLLECTED)
+    else:
+        if state is State.LOADED:
+            assert judge(own, measuring(PROBE), State.LOADED).outcome is Outcome.PASS
+        verdict = judged(own.machine, act)
+    assert (verdict.outcome, verdict.exit_code) == (Outcome.TRAP, 3), verdict.reason
+    assert 'cell "qemu-root"' in verdict.reason and f"'{state.value}'" in verdict.reason
+
+
+def test_a_kernel_panic(own: Bed) -> None:
+    verdict = judged(own.machine, lambda: _ignore(own.root.script("echo c > /proc/sysrq-trigger", "command")))
+    assert (verdict.outcome, verdict.exit_code) == (Outcome.FAIL, 1)
+    assert "panicked: sysrq triggered crash" in verdict.reason
+    assert junit(own, verdict) == {"failure"}
+
+
+def test_an_agent_that_is_killed(own: Bed) -> None:
+    work = "kill -9 $PPID $(pidof hil-agent); sleep 60"
+    verdict = judged(own.machine, lambda: _ignore(own.root.script(work, "run")))
+    assert (verdict.outcome, verdict.exit_code) == (Outcome.INFRASTRUCTURE_ERROR, 4)
+    assert "the agent did not answer" in verdict.reason and len(verdict.reason) < 900
+    assert junit(own, verdict) == {"error"}
+
+
+def test_a_silent_console(boot: Boot, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HIL_TIMEOUT_SCALE", "0.2")
+    machine = boot(plan(), kernel_args="console=ttyS31 mem=768M rdinit=/init cryptomgr.notests", upto=State.OFF)
+    verdict = judged(machine.machine, lambda: machine.machine.session.transition(State.BOOT))
+    assert (verdict.outcome, verdict.exit_code) == (Outcome.INFRASTRUCTURE_ERROR, 4)
+    assert "'boot' passed its limit of 6 s while waiting for first console text" in verdict.reason
+    assert "QEMU says that the machine is running" in verdict.reason
+
+
+def _ignore(answer: object) -> None:
+    """What a command said does not matter."""
