@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A machine that scenarios share: booted when one needs it, brought to where the next one starts, given up when broken."""
+"""A machine that scenarios share: booted when needed, brought to where the next one starts, given up when broken."""
 
 from __future__ import annotations
 

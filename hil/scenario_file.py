@@ -30,8 +30,9 @@ from hil.scenario import (
 )
 
 TRAP_FIELDS = (
-    "arch kind access address size exception_class cpu cell outcome pc code pci_device device cause fix place mode summary"
-).split()
+    "arch kind access address size exception_class cpu cell outcome pc code pci_device",
+    "device cause fix place mode summary",
+)
 TEXTS = ("device", "cause", "fix", "place", "mode", "summary")
 """Trap fields that are compared as patterns (regular expressions that are searched for)."""
 OPTIONS = {"load": ("inmate", "command-line", "address"), "enable": (), "root": ("within",)}
@@ -48,7 +49,9 @@ def names() -> list[str]:
 
 
 def load(typed: str) -> Scenario:
-    """The scenario of that name; WrongUse with the nearest name when there is none, or with what is wrong in it."""
+    """The scenario of that name or path; WrongUse with the nearest name when there is none, or what is wrong in it."""
+    if typed.endswith(".yaml"):
+        return read(Path(typed))
     name = choose("scenario", typed, names())
     return read(places.scenarios() / f"{name}.yaml")
 
@@ -236,7 +239,7 @@ def _expectation(data: Mapping[str, Any], where: str) -> Expectation:
     }
     return Expectation(
         traps=traps,
-        more_traps=_word(data.get("more-traps", False), (True, False), f"{where}: more-traps") == "True",
+        more_traps=_yes_no(data.get("more-traps", False), f"{where}: more-traps"),
         console=lines["console"],
         never_on_console=lines["never-on-console"],
         states=_map(data.get("states", {}), f"{where}: states"),
@@ -244,9 +247,9 @@ def _expectation(data: Mapping[str, Any], where: str) -> Expectation:
     )
 
 
-def _trap(data: Any, where: str) -> Mapping[str, Any]:
-    data = _map(data, where)
-    _only(data, TRAP_FIELDS, where)
+def _trap(given: Any, where: str) -> Mapping[str, Any]:
+    data = _map(given, where)
+    _only(data, " ".join(TRAP_FIELDS).split(), where)
     if not data:
         raise Problem(f"{where} says nothing about the trap")
     for key in TEXTS:
@@ -291,6 +294,12 @@ def _word(data: Any, words: Sequence[str], where: str) -> str:
     if data not in words:
         raise Problem(f"{where}: '{data}' is none of {', '.join(words)}")
     return str(data)
+
+
+def _yes_no(data: Any, where: str) -> bool:
+    if not isinstance(data, bool):
+        raise Problem(f"{where}: must be true or false")
+    return data
 
 
 def _number(data: Any, where: str, fraction: bool = False) -> Any:

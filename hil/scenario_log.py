@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Logs of scenarios that share a boot: each run directory gets the events and the piece of the console that are its own."""
+"""Logs of scenarios that share a boot: each run directory gets its own events and its own piece of the console."""
 
 from __future__ import annotations
 

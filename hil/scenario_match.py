@@ -25,7 +25,7 @@ class CellSeen:
 
 @dataclass(frozen=True)
 class Seen:
-    """What a scenario left. `traps` are explained (`hil explain --json`); `cells` is None when nobody could be asked."""
+    """What a scenario left. `traps` are those of `hil explain --json`; `cells` None: nobody could be asked."""
 
     traps: Sequence[Mapping[str, Any]]
     console: str

@@ -180,7 +180,7 @@ class ScenarioRunner:
             return self._bed
         if self._failed_boots >= TOO_MANY:
             raise InfrastructureError(f"the last {TOO_MANY} boots failed, no further one is tried")
-        options = RunOptions(**{**self._options.__dict__, "probe": one.scenario.name})
+        options = replace(self._options, probe=one.scenario.name)
         machine = self._target
         plan = Plan(machine.root_config, machine.root_cell, shell_hint=machine.shell_hint, shell=options.shell)
         cells = places.build() / "cells" / machine.name
@@ -280,7 +280,7 @@ class Attempt:
         return found
 
     def _let_finish(self) -> None:
-        """Until the console has been quiet for a moment: a dump is whole then. An inmate that talks on is not awaited."""
+        """Until the console has been quiet for a moment: a dump is whole then. Who talks on is not awaited."""
         watch = self._bed.machine.lifecycle.watch
         end = time.monotonic() + TALKS_ON
         while time.monotonic() < end and watch.console.silent_for() < QUIET:
@@ -288,8 +288,8 @@ class Attempt:
 
     def _settled(self) -> bool:
         """Whether, for one alternative, all that can be awaited is there: the traps' number, lines, states."""
-        traps = [trap for trap in self._bed.machine.lifecycle.watch.traps]
-        near = [replace(one, traps=()) for one in self._scenario.expect if len(one.traps) <= len(traps)]
+        count = len(self._bed.machine.lifecycle.watch.traps)
+        near = [replace(one, traps=()) for one in self._scenario.expect if len(one.traps) <= count]
         console = self._steps.console
         near = [one for one in near if not differences([replace(one, states={}, failed_cpus={})], Seen([], console))]
         return bool(near) and not differences(near, Seen([], console, self._cells()))

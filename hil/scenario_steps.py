@@ -7,9 +7,9 @@ import base64
 import re
 import shlex
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
-from hil.errors import AgentLost, Failed, TimeLimit, Trapped
+from hil.errors import AgentLost, Failed, TimeLimit
 from hil.limits import Deadline, Limits
 from hil.machine import Machine
 from hil.root_cell import CELLS, INMATES, SYSFS
@@ -118,8 +118,7 @@ class StepRunner:
 
     # --- commands ---
 
-    def _judged(self, step: Step, way: object) -> None:
-        assert callable(way)
+    def _judged(self, step: Step, way: Callable[[str, Step, Deadline], tuple[int | str, str]]) -> None:
         wait = WAITS.get(step.verb, step.verb)
         with self._machine.session.step(str(step), wait) as deadline:
             code, text = way(self._script(step), step, deadline)
@@ -231,6 +230,3 @@ def cpu_list(text: str) -> list[int]:
         first, _, last = part.partition("-")
         result += range(int(first), int(last or first) + 1)
     return result
-
-
-__all__ = ["NotAsExpected", "StepRunner", "Trapped", "cpu_list"]

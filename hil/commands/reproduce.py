@@ -24,7 +24,9 @@ WORDS = {"pass": "reproduced", "fail": "not reproduced"}
 @click.command("reproduce")
 @click.argument("names", nargs=-1)
 @click.option("--all", "everything", is_flag=True, help="All scenarios of the target.")
-@click.option("--from", "text", type=click.Path(allow_dash=True, path_type=Path), help="Propose one from a trap's text.")
+@click.option(
+    "--from", "text", type=click.Path(allow_dash=True, path_type=Path), help="Propose one from a trap's text."
+)
 @click.option("--target", default="qemu", show_default=True, help="The machine (`hil list targets`).")
 @click.option("--hypervisor", default="gaol", show_default=True, help="gaol, the bundled one, or a DIR with your own.")
 @click.option("--shell", type=click.Choice(["auto", "agent", "plain"]), default="auto", show_default=True)
@@ -56,8 +58,12 @@ def command(names: tuple[str, ...], everything: bool, text: Path | None, **given
             if word != "pass":
                 line += Text(f": {one.verdict.reason}")
             terminal.print(line, soft_wrap=True)
-        terminal.print(Text(f"{summary([one.verdict.outcome for one in finished])}; report: "
-                            f"{finished[-1].path / 'report.html'}"), soft_wrap=True)
+        terminal.print(
+            Text(
+                f"{summary([one.verdict.outcome for one in finished])}; report: " f"{finished[-1].path / 'report.html'}"
+            ),
+            soft_wrap=True,
+        )
     sys.exit(exit_code([(one.verdict.outcome, one.verdict.exit_code) for one in finished]))
 
 
@@ -96,5 +102,9 @@ def propose(text: Path, target_name: str) -> int:
     except (OSError, ValueError) as error:
         raise WrongUse(f"--from {text}: {error}") from error
     found = proposal(data, target.load(target_name))
-    click.echo(found.yaml if found.yaml else f"hil: no scenario can be derived: {found.reason}", err=not found.yaml, nl=not found.yaml)
+    click.echo(
+        found.yaml if found.yaml else f"hil: no scenario can be derived: {found.reason}",
+        err=not found.yaml,
+        nl=not found.yaml,
+    )
     return 0 if found.yaml else 1
