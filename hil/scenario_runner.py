@@ -124,6 +124,7 @@ class ScenarioRunner:
     def _one(self, one: Ready) -> Finished:
         directory = RunDirectory(self._target.name, one.scenario.name)
         events = self._log(directory)
+        events.note(f"scenario {one.scenario.name}: {one.scenario.title}")
         start_ns = int((events.start - events.booted) * 1e9)
         source = self._bed.directory.path if self._bed else directory.path
         piece = ConsolePiece(source, start_ns)
