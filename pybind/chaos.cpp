@@ -34,7 +34,7 @@ class PyChaosProxy {
             const py::gil_scoped_release release;
             return proxy_->serve([] {
                 const py::gil_scoped_acquire gil;
-                return PyErr_CheckSignals() != 0;
+                return PyErr_Occurred() != nullptr || PyErr_CheckSignals() != 0; // asked again after a yes
             });
         }();
         if (PyErr_Occurred() != nullptr) {

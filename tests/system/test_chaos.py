@@ -1,0 +1,125 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A bad console line: every command is answered once and right, and figures are the probe's or there are none."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import select
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from conftest import Bed, Boot, Command, plan
+
+from hil.errors import InfrastructureError
+from hil.records import read_events, scan_records
+from hil.session import State
+from hil.target import CellUse
+
+PROBE = CellUse("ivshmem-latency.cell", "ivshmem-latency", "ivshmem-latency.bin", "device=0 peer=0")
+SERIES = ("round-trip", "root-to-inmate", "inmate-to-root", "empty-exchange")
+HARM = "corrupt=0.01,splice=0.002"
+COMMANDS = 200
+
+
+@pytest.fixture(scope="module")
+def bad(boot: Boot) -> Bed:
+    """A machine on a line that damages every hundredth byte and on which others write, with the hypervisor enabled."""
+    started = boot(plan(), chaos=f"seed=11,{HARM},interleave=1")
+    started.machine.session.transition(State.ENABLED)
+    return started
+
+
+def test_every_command_is_answered_once_and_right(bad: Bed) -> None:
+    log = "/tmp/commands"
+    for number in range(COMMANDS):
+        answer = bad.root.script(
+            f"echo {number} >>{log}; echo o{number}; echo e{number} >&2; exit {number % 7}",
+            "command",
+            allowed=tuple(range(7)),
+        )
+        assert (answer.code, answer.out, answer.err) == (number % 7, b"o%d\n" % number, b"e%d\n" % number)
+    done = bad.root.script(f"cat {log}", "command").out.decode().split()
+    assert done == [str(number) for number in range(COMMANDS)]
+
+
+def test_figures_are_the_probes_own_or_there_are_none(bad: Bed) -> None:
+    """The root cell keeps a copy of what the probe said; its digest, not the channel, says what is right."""
+    bad.start(PROBE)
+    program = "ivshmem-latency --warmup=20 --count=300 --timeout=5 >/tmp/records"
+    bad.root.script(program, "run")
+    digest = bad.root.script("md5sum </tmp/records", "command").out.split()[0].decode()
+    for _ in range(3):
+        try:
+            said = bad.root.script("cat /tmp/records", "run").out
+        except InfrastructureError:
+            continue  # no figure is right as well
+        assert hashlib.md5(said).hexdigest() == digest
+        scan = scan_records(said)
+        assert {record.series for record in scan.records} == set(SERIES) and not scan.errors
+    bad.root.destroy(PROBE)
+
+
+@pytest.mark.parametrize("chaos", [f"seed=1,{HARM}", "seed=2,drop=0.005,double=0.005,delay=0.001,flood=0.0001"])
+def test_a_run_on_a_bad_line_measures_or_says_why_not(hil: Command, chaos: str) -> None:
+    done = hil.run("run", "--target", "qemu", "ivshmem-latency", "--warmup", "20", "--count", "200", "--chaos", chaos)
+    run = hil.only_run()
+    events = read_events(run / "events.jsonl")
+    assert done.returncode in (0, 4), done.stdout + done.stderr
+    assert events.verdict().exit_code == done.returncode
+    raw = [json.loads(line) for line in (run / "events.jsonl").read_text().splitlines()]
+    records = [event["record"]["series"] for event in raw if event["event"] == "record"]
+    if done.returncode == 0:
+        assert sorted(records) == sorted(SERIES)
+
+
+def test_a_console_that_is_lost_and_comes_back(boot: Boot) -> None:
+    machine = boot(plan(), chaos="seed=5,disconnect=0.00005")
+    for number in range(60):
+        assert machine.root.script(f"echo {number}; seq 200", "command").out.startswith(b"%d\n" % number)
+    notes = (machine.directory / "events.jsonl").read_text()
+    assert "the console's line was lost: chaos: disconnected" in notes and "is open again" in notes
+
+
+def test_chaos_between_a_stream_and_any_program(hil: Command, tmp_path: Path) -> None:
+    """`hil chaos` offers a pty; the bytes of the machine's line come out of it, harmed as told."""
+    with socket.socket(socket.AF_UNIX) as machine:
+        machine.settimeout(20)
+        machine.bind(str(tmp_path / "line"))
+        machine.listen(1)
+        proxy = hil.start("chaos", "--stream", f"unix:{tmp_path}/line", "--chaos", "seed=4,double=0.1")
+        try:
+            assert proxy.stdout is not None
+            kind, _, path = proxy.stdout.readline().strip().partition(":")
+            line, _ = machine.accept()
+            user = os.open(path, os.O_RDWR | os.O_NOCTTY)
+            line.sendall(b"a" * 1000)
+            line.shutdown(socket.SHUT_WR)
+            got = b""
+            while select.select([user], [], [], 2)[0]:
+                got += os.read(user, 4096)
+            assert kind == "pty" and set(got) == {ord("a")} and 1050 < len(got) < 1150
+            os.close(user)
+        finally:
+            proxy.send_signal(signal.SIGINT)
+            _, said = proxy.communicate(timeout=20)
+    assert re.search(r"1000 bytes, 0 dropped, \d+ doubled", said), said
+
+
+def test_chaos_that_cannot_be(hil: Command) -> None:
+    done = hil.run("run", "--target", "qemu", "ivshmem-latency", "--chaos", "typo=0.1")
+    assert done.returncode == 2 and "unknown fault 'typo'" in done.stderr
+    refused = subprocess.run(
+        [sys.executable, "-m", "hil", "chaos", "--stream", "no:where", "--chaos", "drop=0.1"],
+        capture_output=True,
+        text=True,
+        env=hil.environment(),
+        check=False,
+    )
+    assert refused.returncode == 2
