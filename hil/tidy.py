@@ -103,7 +103,7 @@ def main() -> int:
         for unit, clean, output in pool.map(lambda u: check(u, root, version, cache), found):
             if not clean:
                 bad += 1
-                print(f"== {unit.source.relative_to(root)}\n{output}")
+                print(f"== {unit.source.relative_to(root)}\n{output}", flush=True)
     print(f"{len(found)} translation units, {bad} with findings")
     return 1 if bad or not found else 0
 

@@ -47,7 +47,7 @@ const std::string& dense_traps() {
 
 void decode(benchmark::State& state, const std::string& text) {
     std::size_t events = 0;
-    for (auto _ : state) {
+    for ([[maybe_unused]] auto iteration : state) {
         hil::TrapDecoder decoder;
         events = 0;
         for (std::size_t at = 0; at < text.size(); at += 65536) {
@@ -57,7 +57,7 @@ void decode(benchmark::State& state, const std::string& text) {
         decoder.finish();
         events += decoder.take().size();
     }
-    state.SetBytesProcessed(static_cast<std::int64_t>(state.iterations() * text.size()));
+    state.SetBytesProcessed(state.iterations() * static_cast<std::int64_t>(text.size()));
     state.counters["events"] = static_cast<double>(events);
 }
 
@@ -73,14 +73,14 @@ void decode_dense_traps(benchmark::State& state) {
 void run_program(benchmark::State& state, const std::string& text, std::size_t size, const std::string& command) {
     const auto path = std::filesystem::temp_directory_path() / ("trap_bench_" + std::to_string(::getpid()));
     std::ofstream(path, std::ios::binary).write(text.data(), static_cast<std::streamsize>(size));
-    for (auto _ : state) {
+    for ([[maybe_unused]] auto iteration : state) {
         if (std::system((command + " " + path.string() + " | cat >/dev/null").c_str()) < 0) {
             state.SkipWithError("cannot start the program");
             break;
         }
     }
     std::filesystem::remove(path);
-    state.SetBytesProcessed(static_cast<std::int64_t>(state.iterations() * size));
+    state.SetBytesProcessed(state.iterations() * static_cast<std::int64_t>(size));
 }
 
 const char* const grep = "grep -c -F -e FATAL -e 'Unhandled data' -e 'Parking CPU' -e 'Stopping CPU'";
