@@ -162,7 +162,9 @@ def open_console(
     text with its writer (`kernel`, `hypervisor`, `unattributed`). A line that is lost is opened again.
     """
     try:
-        native = library().Console(stream, str(raw), str(times), start=start, lines=on_line is not None, reconnect=True, chaos=chaos)
+        native = library().Console(
+            stream, str(raw), str(times), start=start, lines=on_line is not None, reconnect=True, chaos=chaos
+        )
         native.wait_open(CONNECT_LIMIT)
     except (ValueError, library().ConsoleLost) as error:
         raise InfrastructureError(f"cannot open the console {stream}: {error}") from error
@@ -179,10 +181,14 @@ def start_agent(watch: Watch, deadline: Deadline) -> RootShell:
     agent = library().Agent(console.native)
     dialogue = Dialogue(watch)
     patience = HELLO * deadline.scale
+
+    def greet() -> None:
+        agent.hello(max(0.1, min(patience, deadline.left - 1.0)))
+
     while True:
         dialogue.send(f"\n{AGENT}\n")
         try:
-            watch.work(lambda: agent.hello(max(0.1, min(patience, deadline.left - 1.0))), deadline)
+            watch.work(greet, deadline)
             return AgentShell(watch, agent)
         except library().AgentLost as error:
             if deadline.left < patience:
