@@ -36,7 +36,16 @@ struct Cpu {
 
     std::atomic<uint64_t> statistics[JH_NUM_STATS_ARM64 + 1] = {};
 
-    void count(jh_cpu_stat statistic) { statistics[statistic].fetch_add(1, std::memory_order_relaxed); }
+    /// Only the CPU itself counts (a manager resets it while it stands still): no exclusive access is needed.
+    void count(jh_cpu_stat statistic) {
+        auto& counter = statistics[statistic];
+        counter.store(counter.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+    }
+    /// Nobody wants anything of this CPU: it may go on with its cell.
+    [[nodiscard]] bool undisturbed() const {
+        return state.load(std::memory_order_relaxed) == CpuState::running && !suspend.load(std::memory_order_acquire) &&
+               !turn_off.load(std::memory_order_relaxed) && !start.load(std::memory_order_relaxed);
+    }
     void reset_statistics() {
         for (auto& statistic : statistics) {
             statistic.store(0, std::memory_order_relaxed);

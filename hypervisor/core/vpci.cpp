@@ -167,25 +167,24 @@ void vpci_describe(Text& out, const MmioAccess& access) {
 }
 
 MmioResult vpci_access(Cell& cell, MmioAccess& access) {
-    const jh_platform& platform = hypervisor().platform();
-    const uint64_t ecam_size = (uint64_t{platform.pci_mmconfig_end_bus} + 1) << 20;
-    if (platform.pci_mmconfig_base != 0 && access.address >= platform.pci_mmconfig_base &&
-        access.address < platform.pci_mmconfig_base + ecam_size) {
-        MmioAccess inner = access.at(access.address - platform.pci_mmconfig_base);
-        const MmioResult result = config_access(cell, inner);
-        access.value = inner.value;
-        return result;
-    }
-    for (auto& device : cell.pci()) {
-        if (device.memory_enabled() && access.address >= device.bar0 &&
-            access.address < uint64_t{device.bar0} + device.bar_size()) {
-            MmioAccess inner = access.at(access.address - device.bar0);
+    for (auto& device : cell.pci()) { // first: a doorbell is what must be quick
+        const uint64_t offset = access.address - device.bar0;
+        if (device.memory_enabled() && offset < device.bar_size()) {
+            MmioAccess inner = access.at(offset);
             const MmioResult result = device.registers(inner);
             access.value = inner.value;
             return result;
         }
     }
-    return MmioResult::unclaimed;
+    const jh_platform& platform = hypervisor().platform();
+    const uint64_t ecam_size = (uint64_t{platform.pci_mmconfig_end_bus} + 1) << 20;
+    if (platform.pci_mmconfig_base == 0 || access.address - platform.pci_mmconfig_base >= ecam_size) {
+        return MmioResult::unclaimed;
+    }
+    MmioAccess inner = access.at(access.address - platform.pci_mmconfig_base);
+    const MmioResult result = config_access(cell, inner);
+    access.value = inner.value;
+    return result;
 }
 
 } // namespace gaol

@@ -158,5 +158,54 @@ TEST_F(GaolIvshmem, AnIdIsGivenOnce) {
     EXPECT_EQ(hypervisor().pool.used(), used);
 }
 
+/// Sixteen peers, nothing but states and doorbells: both sections are empty.
+ConfigBuilder one_of_sixteen(uint32_t id, uint8_t cpus, uint8_t peer) {
+    ConfigBuilder config(id == 2 ? "second" : "third", id, cpus);
+    config.cell.flags = JH_CELL_PASSIVE_COMMREG;
+    config.cell.vpci_irq_base = 100 + 4 * id;
+    constexpr uint64_t base = 0x78000000;
+    config.memory.push_back({base, base, 0x1000, JH_MEM_READ | JH_MEM_ROOTSHARED});
+    for (int section = 0; section < 17; ++section) {
+        config.memory.push_back({0, 0, 0, JH_MEM_READ | JH_MEM_ROOTSHARED});
+    }
+    jh_pci_device device = {};
+    device.type = JH_PCI_IVSHMEM;
+    device.domain = 1;
+    device.bdf = 0x10;
+    device.bar_mask[0] = 0xfffff000;
+    device.shmem_dev_id = peer;
+    device.shmem_peers = 16;
+    config.devices = {device};
+    return config;
+}
+
+TEST_F(GaolIvshmem, SixteenPeersWithEmptySections) {
+    ASSERT_EQ(machine.create(one_of_sixteen(2, 0x4, 0)), 0) << machine.console();
+    ASSERT_EQ(machine.create(one_of_sixteen(3, 0x8, 15)), 0) << machine.console();
+    Cell& first = *hypervisor().find_cell(2);
+    Cell& last = *hypervisor().find_cell(3);
+    constexpr uint64_t config = ecam + (0x10 << 12);
+    for (Cell* cell : {&first, &last}) {
+        write(*cell, config + 0x10, 4, bar);
+        write(*cell, config + 0x04, 2, 0x2);
+        write(*cell, bar + IVSHMEM_REG_INT_CONTROL, 4, 1);
+        EXPECT_EQ(read(*cell, config + 0x40 + IVSHMEM_CAP_RW_SECTION_SIZE), 0u);
+        EXPECT_EQ(read(*cell, config + 0x40 + IVSHMEM_CAP_OUTPUT_SECTION_SIZE), 0u);
+    }
+    EXPECT_EQ(read(last, bar + IVSHMEM_REG_ID), 15u);
+    EXPECT_EQ(read(last, bar + IVSHMEM_REG_MAX_PEERS), 16u);
+    machine.raised.clear();
+    doorbell(first, 15);
+    doorbell(first, 7);  // nobody is there
+    doorbell(first, 16); // nor could be
+    EXPECT_EQ(machine.raised.size(), 1u);
+    write(last, bar + IVSHMEM_REG_STATE, 4, 0x55);
+    EXPECT_EQ(machine.read32(0x78000000 + 15 * 4), 0x55u);
+    EXPECT_EQ(machine.raised.size(), 2u); // the change interrupts the other
+    ASSERT_EQ(cell_destroy(3), 0);
+    EXPECT_EQ(machine.read32(0x78000000 + 15 * 4), 0u);
+    EXPECT_EQ(machine.raised.size(), 3u); // and so does its end
+}
+
 } // namespace
 } // namespace gaol::test

@@ -68,7 +68,7 @@ void take_interrupts(PerCpu& cpu) {
     }
 }
 
-void serve_requests(PerCpu& cpu, Frame& frame) {
+void serve_all_requests(PerCpu& cpu, Frame& frame) {
     for (;;) {
         wait_while_suspended(cpu);
         if (cpu.turn_off) {

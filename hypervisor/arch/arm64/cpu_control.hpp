@@ -8,7 +8,12 @@
 namespace gaol {
 
 /// Serve the requests of others; returns when the CPU may run its cell (again, or from a new start).
-void serve_requests(PerCpu& cpu, Frame& frame);
+void serve_all_requests(PerCpu& cpu, Frame& frame);
+inline void serve_requests(PerCpu& cpu, Frame& frame) {
+    if (!cpu.undisturbed()) {
+        serve_all_requests(cpu, frame);
+    }
+}
 /// Acknowledge every pending interrupt: kicks are noted, the cell's are injected.
 void take_interrupts(PerCpu& cpu);
 /// The violation has been reported: park until a manager starts or takes the CPU.

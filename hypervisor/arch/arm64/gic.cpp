@@ -9,6 +9,7 @@
 namespace gaol::gic {
 
 Lock distributor_lock;
+constinit Layout layout;
 
 namespace {
 
@@ -18,7 +19,6 @@ constexpr uint64_t icc_ctlr_eoi_mode = 2;
 constexpr uint32_t max_frames = 64;
 
 PerCpu* frame_cpus[max_frames];
-uint32_t frames;
 
 PerCpu* find_cpu(uint64_t affinity) {
     for (Cpu* cpu : hypervisor().cpus) {
@@ -48,20 +48,13 @@ void quiet_spi(uint32_t interrupt, const Cpu& cpu) {
 
 } // namespace
 
-uint64_t distributor() {
-    return hypervisor().platform().arm.gicd_base;
-}
-uint32_t frame_count() {
-    return frames;
-}
 PerCpu* frame_cpu(uint32_t frame) {
     return frame_cpus[frame];
 }
-uint64_t frame_base(uint32_t frame) {
-    return hypervisor().platform().arm.gicr_base + frame * redistributor_size;
-}
-
 int discover() {
+    layout.distributor = hypervisor().platform().arm.gicd_base;
+    layout.redistributors = hypervisor().platform().arm.gicr_base;
+    uint32_t& frames = layout.frames;
     if (map_device(PhysAddr{distributor()}, distributor_size) != 0) {
         return -JH_ENOMEM;
     }

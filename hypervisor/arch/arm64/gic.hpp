@@ -64,11 +64,25 @@ inline void write8(uint64_t address, uint8_t value) {
 /// Serialises read-modify-write of distributor registers that several cells share.
 extern Lock distributor_lock;
 
-uint64_t distributor();
+/// Where everything is, as found at enable. Every access of a cell that traps asks.
+struct Layout {
+    uint64_t distributor = 0;
+    uint64_t redistributors = 0;
+    uint32_t frames = 0;
+};
+extern Layout layout;
+
+inline uint64_t distributor() {
+    return layout.distributor;
+}
 /// Redistributor frames that exist; `cpu` is null for one whose CPU is not online.
-uint32_t frame_count();
+inline uint32_t frame_count() {
+    return layout.frames;
+}
 PerCpu* frame_cpu(uint32_t frame);
-uint64_t frame_base(uint32_t frame);
+inline uint64_t frame_base(uint32_t frame) {
+    return layout.redistributors + frame * redistributor_size;
+}
 
 /// Map everything and find each CPU's redistributor. 0 or a negative errno with a line.
 int discover();
