@@ -46,29 +46,40 @@ class PlainShell:
         self._dialogue.synchronise(deadline)
 
     def run(self, command: str, deadline: Deadline) -> Answer:
-        """See RootShell. The command runs once; only the reading of its outputs is repeated."""
+        """See RootShell. The command runs at most once, and only as it was meant: its MD5 goes with it."""
         base = f"/tmp/.hil-{secrets.token_hex(4)}"
         quoted = command.replace("'", "'\\''")
-        line = f"\nsh -c '{quoted}' >{base}.o 2>{base}.e </dev/null; echo $? >{base}.c\n"
+        digest = hashlib.md5(command.encode()).hexdigest()
+        once = f'[ -e {base}.s ] || {{ : >{base}.s; sh -c "$C" >{base}.o 2>{base}.e </dev/null; echo $? >{base}.c; }}'
+        line = f"\nC='{quoted}'; case $(printf %s \"$C\" | md5sum) in {digest}*) {once};; esac\n"
         if len(line) > LINE:
             raise AgentLost(
                 f"a command of {len(command)} characters does not fit into a terminal's line: {command[:60]}…"
             )
-        self._dialogue.send(line)
-        code = self._code(f"{base}.c", deadline)
+        code = self._code(line, base, deadline)
         out, err = self._fetch(f"{base}.o", deadline), self._fetch(f"{base}.e", deadline)
-        self._dialogue.send(f"\nrm -f {base}.o {base}.e {base}.c\n")
+        self._dialogue.send(f"\nrm -f {base}.o {base}.e {base}.c {base}.s\n")
         return Answer(code, out, err)
 
-    def _code(self, path: str, deadline: Deadline) -> int:
-        """The exit code. Asked for again now and then: the shell answers when done; a splice can hit an answer."""
+    def _code(self, line: str, base: str, deadline: Deadline) -> int:
+        """Types the command and asks for its exit code, which comes twice: a damaged digit is no code.
+
+        The shell answers when the command is done, so an asking may be answered late: askings stop after a while. The
+        answer `n` says that the command was damaged on its way and did not run: it is typed again.
+        """
+        self._dialogue.send(line)
+        state = f"c=$(cat {base}.c 2>/dev/null || {{ [ -e {base}.s ] && echo r; }} || echo n)"
         left, right = secrets.token_hex(4), secrets.token_hex(4)
-        for _ in range(ASKINGS):
-            self._dialogue.send(f"\necho '{left}''{right}':$(cat {path}):\n")
-            if self._dialogue.came(left + right + r":(\d+):", deadline, AGAIN):
-                return int(self._dialogue.group())
-        self._dialogue.wait_for(left + right + r":(\d+):", deadline)
-        return int(self._dialogue.group())
+        for asking in range(ASKINGS):
+            self._dialogue.send(f"\n{state}; echo '{left}''{right}':$c:$c:\n")
+            patience = AGAIN if asking < ASKINGS - 1 else float("inf")
+            if self._dialogue.came(left + right + r":(\d+|n):\1:", deadline, patience):
+                if self._dialogue.group() != "n":
+                    return int(self._dialogue.group())
+                self._dialogue.send(line)
+        raise AgentLost(
+            f"the plain shell did not get to run a command in {ASKINGS} tries: too much damage on the console"
+        )
 
     def _fetch(self, path: str, deadline: Deadline) -> bytes:
         for _ in range(TRIES):
