@@ -13,7 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import Command
+from conftest import REPOSITORY, Command
 
 from hil import leftovers
 from hil.process import ProcessId
@@ -111,7 +111,16 @@ def test_qemu_dies(hil: Command, state: str, step: str) -> None:
     assert not (run / RUNNING).exists() and (run / "report.html").exists() and (run / "junit.xml").exists()
 
 
-@pytest.mark.parametrize(("state", "step"), [("shell", ""), ("running", "records")])
+@pytest.mark.parametrize(
+    ("state", "step"),
+    [
+        ("boot", "first console"),
+        ("shell", ""),
+        ("enabled", "jailhouse enable"),
+        ("created", ""),
+        ("running", "records"),
+    ],
+)
 def test_qemu_hangs(hil: Command, state: str, step: str) -> None:
     started = Started(hil, *LONG, HIL_TIMEOUT_SCALE="0.2")
     run = started.wait_for_state(state, step)
@@ -150,7 +159,9 @@ def test_ctrl_c_twice_stops_at_once(hil: Command) -> None:
     assert verdict_of(run).exit_code in (4, 130) and not (run / RUNNING).exists()
 
 
-@pytest.mark.parametrize(("state", "step"), [("boot", "first console"), ("running", "records")])
+@pytest.mark.parametrize(
+    ("state", "step"), [("boot", "first console"), ("enabled", "jailhouse enable"), ("running", "records")]
+)
 def test_controller_killed(hil: Command, state: str, step: str) -> None:
     bystander = subprocess.Popen(["sleep", "120"], start_new_session=True)
     try:
@@ -190,6 +201,47 @@ def test_a_run_directory_that_cannot_be_written(hil: Command) -> None:
     done = hil.run(*SHORT, HIL_RUNS="/proc/hil-runs")
     assert done.returncode == 4
     assert "cannot write /proc/hil-runs" in done.stderr and "HIL_RUNS" in done.stderr
+
+
+def without_space(directory: Path) -> list[str]:
+    """Words before a command that give it a full disk at `directory`: a small file system, or a limit of a file's size
+    where this user may not mount one."""
+    directory.mkdir()
+    mount = f'mount -t tmpfs -o size=48k tmpfs {directory} && exec "$@"'
+    small = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c", mount, "sh"]
+    if subprocess.run([*small, "true"], capture_output=True, check=False).returncode == 0:
+        return small
+    return ["prlimit", "--fsize=12000", "--"]
+
+
+def test_a_full_disk(hil: Command, tmp_path: Path) -> None:
+    full = without_space(tmp_path / "full")
+    words = [*full, *hil.words(*SHORT)]
+    environment = hil.environment(HIL_RUNS=str(tmp_path / "full"), HIL_LOCKS=str(tmp_path / "locks"))
+    done = subprocess.run(words, env=environment, capture_output=True, text=True, timeout=200, check=False)
+    assert done.returncode == 4, done.stderr[-500:]
+    assert "disk is full" in done.stderr or "File too large" in done.stderr, done.stderr[-500:]
+    assert "HIL_RUNS" in done.stderr
+
+
+def test_two_runs_on_two_targets(hil: Command, tmp_path: Path) -> None:
+    """They do not wait for each other. The second target is a copy of the first under another name."""
+    for name in ("hil", "reports", "scenarios", "abi"):
+        (tmp_path / name).symlink_to(REPOSITORY / name)
+    (tmp_path / "build/cells").mkdir(parents=True)
+    for name in ("arm64", "host"):
+        (tmp_path / "build" / name).symlink_to(REPOSITORY / "build" / name)
+    (tmp_path / "targets").mkdir()
+    for name in ("qemu", "twin"):
+        (tmp_path / "targets" / name).symlink_to(REPOSITORY / "targets/qemu")
+        (tmp_path / "build/cells" / name).symlink_to(REPOSITORY / "build/cells/qemu")
+    both = [
+        hil.start(*[name if word == "qemu" else word for word in SHORT], HIL_ROOT=str(tmp_path))
+        for name in ("qemu", "twin")
+    ]
+    told = [run.communicate(timeout=200) for run in both]
+    assert [run.returncode for run in both] == [0, 0], told
+    assert all("waiting for the target" not in out + err for out, err in told)
 
 
 def test_a_whole_run_passes_and_leaves_everything(hil: Command) -> None:
