@@ -73,8 +73,14 @@ def tracked(root: Path, *patterns: str) -> list[str]:
     return [name for name in listing.stdout.splitlines() if (root / name).is_file()]
 
 
-def stages(root: Path) -> tuple[list[Stage], list[Stage], list[Stage]]:
-    """Two lanes that run side by side, and the stages that want the machine for themselves afterwards."""
+Lanes = tuple[list[Stage], list[Stage]]
+"""Two lists of stages that run side by side, one lane a core."""
+LONGEST = ("test_scenarios.py", "test_endurance.py", "test_chaos.py")
+"""The system tests of the second lane: together they take about as long as all the others."""
+
+
+def stages(root: Path) -> tuple[Lanes, Lanes]:
+    """What runs first, and what boots machines afterwards."""
     logs = root / "build" / "test"
     sources = tracked(root, "*.cpp", "*.hpp", "*.h", "*.c")
     python = tracked(root, "*.py")
@@ -101,16 +107,17 @@ def stages(root: Path) -> tuple[list[Stage], list[Stage], list[Stage]]:
             unit_junit,
         ),
     ]
-    system_junit = logs / "system.xml"
-    system = [
-        Stage(
-            "system tests",
-            [PYTHON, "-m", "pytest", "tests/system", "--durations=15", f"--junitxml={system_junit}"],
-            1200,
-            system_junit,
-        )
-    ]
-    return checks, units, system
+    tests = sorted((root / "tests" / "system").glob("test_*.py"))
+    system = [system_stage("system tests", [path for path in tests if path.name not in LONGEST], logs)]
+    longest = [system_stage("system tests 2", [path for path in tests if path.name in LONGEST], logs)]
+    return (checks, units), (system, longest)
+
+
+def system_stage(name: str, tests: Sequence[Path], logs: Path) -> Stage:
+    """Tests that boot machines, in one pytest process."""
+    junit = logs / f"{name.replace(' ', '-')}.xml"
+    words = ["-m", "pytest", *map(str, tests), "--durations=15", f"--junitxml={junit}"]
+    return Stage(name, [PYTHON, *words], 1500, junit)
 
 
 def run_stage(stage: Stage, root: Path) -> Outcome:
@@ -173,13 +180,12 @@ def run_all(root: Path, only: Sequence[str]) -> int:
                 report(outcome)
                 outcomes.append(outcome)
 
-    checks, units, system = stages(root)
-    threads = [threading.Thread(target=lane, args=(items,)) for items in (checks, units)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    lane(system)
+    for lanes in stages(root):
+        threads = [threading.Thread(target=lane, args=(items,)) for items in lanes]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
     passed = sum(outcome.passed for outcome in outcomes)
     failed = sum(outcome.failed for outcome in outcomes)
     skipped = sum(outcome.skipped for outcome in outcomes)

@@ -102,6 +102,13 @@ class Boot(Protocol):
         ...
 
 
+@pytest.fixture(scope="session", autouse=True)
+def own_places(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Runs and locks of this test process: another one may test the same target beside it."""
+    own = tmp_path_factory.mktemp("hil")
+    os.environ["HIL_RUNS"], os.environ["HIL_LOCKS"] = str(own / "runs"), str(own / "locks")
+
+
 @pytest.fixture(scope="module")
 def boot(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Boot]:
     """Boots machines up to their agent; they are off when the module is done."""
