@@ -16,9 +16,7 @@ SLICE = 1.0
 class FloodGauge:
     """Fed with a growing count of bytes, says when it has grown too fast for too long. Uses the monotonic clock."""
 
-    def __init__(
-        self, rate: float = RATE, seconds: float = SECONDS, now: Callable[[], float] = time.monotonic
-    ) -> None:
+    def __init__(self, rate: float = RATE, seconds: float = SECONDS, now: Callable[[], float] = time.monotonic) -> None:
         self._rate = rate
         self._seconds = seconds
         self._now = now

@@ -2,8 +2,8 @@
 """clang-tidy over every translation unit of the host's and the guests' builds, remembered by content.
 
 A unit that was clean is not looked at again until it, a header it includes, the checks or the tool's version change:
-the key is the hash of all of them. Only the verdict "clean" is remembered. The analyzer's checks take more time than all
-the others together; they run when HIL_NIGHTLY is set.
+the key is the hash of all of them. Only the verdict "clean" is remembered. The analyzer's checks take more time than
+all the others together; they run when HIL_NIGHTLY is set.
 """
 
 from __future__ import annotations

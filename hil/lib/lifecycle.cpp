@@ -60,7 +60,7 @@ constexpr std::array kPatterns = {
 // Takes NAME up to the quote from `rest`; nothing when there is no such name.
 std::optional<std::string> take_cell(std::string_view& rest) {
     const std::size_t end = rest.find('"');
-    if (end == std::string_view::npos || end > kMaxName) {
+    if (end > kMaxName) { // npos too
         return std::nullopt;
     }
     std::string name(rest.substr(0, end));

@@ -44,8 +44,7 @@ void check(const hil::CellConfig& config, const hil::Board& board) {
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     // The table that the seeds name.
-    static const hil::DeviceTable devices =
-        hil::read_device_table(HIL_SOURCE "/targets/qemu/devices.yaml").value();
+    static const hil::DeviceTable devices = hil::read_device_table(HIL_SOURCE "/targets/qemu/devices.yaml").value();
     const std::string_view text(reinterpret_cast<const char*>(data), size);
     if (const auto config = hil::parse_cell_config({data, size})) {
         require(hil::serialise_cell_config(*config) == std::vector<uint8_t>(data, data + size));
