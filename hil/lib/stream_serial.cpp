@@ -13,7 +13,7 @@ namespace {
 
 std::string last_error() {
     char* text = sp_last_error_message();
-    const std::string copy = text != nullptr && *text != '\0' ? text : std::strerror(errno);
+    std::string copy = text != nullptr && *text != '\0' ? text : std::strerror(errno);
     sp_free_error_message(text);
     return copy;
 }

@@ -386,7 +386,8 @@ bool is_whole(const TrapDraft& draft) {
     if (event.outcome == TrapOutcome::unknown || !event.cell || draft.head_damaged || event.recovered) {
         return false;
     }
-    const bool by_class = event.exception_class == 0x16u || event.exception_class == 0x17u;
+    const auto exception_class = event.exception_class.value_or(0);
+    const bool by_class = exception_class == 0x16 || exception_class == 0x17;
     const bool first_line = (event.has_first_line && !draft.head_unknown) || by_class;
     switch (event.arch) {
     case TrapArch::arm64:

@@ -201,7 +201,7 @@ class Scanner {
 
     const char* arm(const char* p) {
         if (!boundary_before(text_, p)) {
-            return *p == 'e' ? nullptr : nullptr;
+            return nullptr;
         }
         switch (*p) {
         case 'p':

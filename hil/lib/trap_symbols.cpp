@@ -47,7 +47,7 @@ std::string with_offset(const std::string& symbol, std::uint64_t offset) {
 
 } // namespace
 
-struct TrapSymbols::Elf {
+struct TrapSymbols::Program {
     std::string name;
     int descriptor = -1;
     ::Elf* elf = nullptr;
@@ -59,10 +59,10 @@ struct TrapSymbols::Elf {
     };
     std::vector<Function> functions;
 
-    Elf() = default;
-    Elf(const Elf&) = delete;
-    Elf& operator=(const Elf&) = delete;
-    ~Elf() {
+    Program() = default;
+    Program(const Program&) = delete;
+    Program& operator=(const Program&) = delete;
+    ~Program() {
         if (dwarf != nullptr) {
             dwarf_end(dwarf);
         }
@@ -188,7 +188,7 @@ bool TrapSymbols::empty() const {
 }
 
 Status TrapSymbols::add_elf(const std::string& path) {
-    auto file = std::make_unique<Elf>();
+    auto file = std::make_unique<Program>();
     file->name = std::filesystem::path(path).filename().string();
     file->descriptor = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
     if (file->descriptor < 0) {

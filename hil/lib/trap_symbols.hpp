@@ -38,12 +38,12 @@ class TrapSymbols {
     [[nodiscard]] bool empty() const;
 
   private:
-    struct Elf;
+    struct Program;
     struct Map {
         std::string name;
         std::map<std::uint64_t, std::string> functions;
     };
-    std::vector<std::unique_ptr<Elf>> elves_;
+    std::vector<std::unique_ptr<Program>> elves_;
     std::vector<Map> maps_;
 };
 

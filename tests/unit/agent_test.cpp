@@ -366,7 +366,9 @@ TEST_P(AgentInChaos, EveryCommandIsAnsweredOnceAndRight) {
     std::string expected;
     for (int i = 0; i < GetParam().commands; ++i) {
         const std::string number = std::to_string(i);
-        const auto answer = bench.client->run({{"echo " + number + " >>" + log + ";echo o" + number}, true, 30s, {}});
+        const std::string command =
+            std::string("echo ").append(number).append(" >>").append(log).append(";echo o").append(number);
+        const auto answer = bench.client->run({{command}, true, 30s, {}});
         ASSERT_TRUE(answer) << i << ": " << answer.error().message;
         ASSERT_EQ(answer->out, "o" + number + "\n");
         ASSERT_EQ(answer->code, 0);
@@ -420,7 +422,9 @@ TEST(Agent, OutlivesLinesThatComeBack) {
         std::string expected;
         for (int i = 0; i < 200 && !HasFailure(); ++i) {
             const std::string number = std::to_string(i);
-            const auto answer = client.run({{"echo " + number + " >>" + log + ";echo o" + number}, true, 30s, {}});
+            const std::string command =
+                std::string("echo ").append(number).append(" >>").append(log).append(";echo o").append(number);
+            const auto answer = client.run({{command}, true, 30s, {}});
             EXPECT_TRUE(answer) << i << ": " << answer.error().message;
             EXPECT_TRUE(!answer || answer->out == "o" + number + "\n");
             expected += number + "\n";
