@@ -16,7 +16,7 @@ def expected(name: str) -> str:
     """The licence that a file of the repository must name."""
     if name.startswith("abi/"):
         return "GPL-2.0-only OR Apache-2.0"
-    if name.startswith(("driver/gaol/", "driver/uio_ivshmem/")) and name.endswith((".c", ".h", "Kbuild")):
+    if name.startswith(("driver/gaol/", "driver/uio_ivshmem/", "hypervisor/check/")) and name.endswith((".c", ".h", "Kbuild")):
         return "GPL-2.0-only"
     return "Apache-2.0"
 

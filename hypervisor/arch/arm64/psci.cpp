@@ -22,7 +22,6 @@ constexpr uint32_t system_off = 0x84000008;
 constexpr uint32_t system_reset = 0x84000009;
 constexpr uint32_t psci_features = 0x8400000a;
 constexpr uint32_t smccc_version = 0x80000000;
-constexpr uint32_t smccc_features = 0x80000001;
 
 constexpr uint64_t version_1_0 = 0x10000;
 constexpr uint64_t smccc_1_1 = 0x10001;
