@@ -9,6 +9,8 @@ import sys
 from pathlib import Path
 
 SUFFIXES = {".py", ".cpp", ".hpp", ".h", ".c", ".S", ".ld", ".cmake", ".sh", ".lds"}
+MODULES = ("driver/gaol/", "driver/uio_ivshmem/", "hypervisor/check/")
+"""Directories of kernel modules."""
 TAG = re.compile(r"SPDX-License-Identifier: ([^*\n]+?)\s*(?:\*/|-->|$)", re.MULTILINE)
 
 
@@ -16,7 +18,7 @@ def expected(name: str) -> str:
     """The licence that a file of the repository must name."""
     if name.startswith("abi/"):
         return "GPL-2.0-only OR Apache-2.0"
-    if name.startswith(("driver/gaol/", "driver/uio_ivshmem/", "hypervisor/check/")) and name.endswith((".c", ".h", "Kbuild")):
+    if name.startswith(MODULES) and name.endswith((".c", ".h", "Kbuild")):
         return "GPL-2.0-only"
     return "Apache-2.0"
 
