@@ -44,6 +44,8 @@ class Plan:
     uio: VirtualPci | None = None
     shell_hint: str = r"[#$] $"
     """What a console shows when it may be typed to; see Dialogue.await_turn."""
+    whole_line: bool = True
+    """Whether the console's line is not harmed on purpose (`--chaos`)."""
     shell: str = "auto"
     """`agent`, `plain`, or `auto`: the agent when the image has it."""
 
@@ -157,7 +159,8 @@ class Lifecycle:
 
     def created(self, session: Session) -> None:
         """All cells exist. The tool says yes to a config of another architecture too: so the cell is looked for."""
-        self.watch.flood = FloodGauge()
+        # What a harmed line makes of agent frames is text of nobody: it would pass for an inmate's flood.
+        self.watch.flood = FloodGauge() if self.plan.whole_line else None
         for cell in self.plan.cells:
             self.root.create(cell)
             if cell.name not in self.root.cell_states():
