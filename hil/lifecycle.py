@@ -15,7 +15,8 @@ from hil.flood import RATE, FloodGauge
 from hil.limits import Deadline
 from hil.plain_shell import PlainShell
 from hil.power import Power
-from hil.records import RECORD_MARK, Record, scan_records
+from hil.record import Record
+from hil.record_line import RECORD_MARK, scan_records
 from hil.root_cell import RootCell
 from hil.session import Session, State
 from hil.shell import RootShell

@@ -6,7 +6,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 
-from hil import manifest, places
+from hil import places, provenance
 from hil.console import Console
 from hil.event_log import EventLog
 from hil.interactive import Seat
@@ -103,7 +103,7 @@ class Machine:
         inputs = {cell.config: self._prepared.cells / cell.config for cell in self._prepared.plan.cells}
         inputs[machine.root_config] = self._prepared.cells / machine.root_config
         inputs |= {cell.inmate: places.build() / "arm64/inmates" / cell.inmate for cell in self._prepared.plan.cells}
-        facts = manifest.make(
+        facts = provenance.gather(
             options, machine, self._prepared.hypervisor, image.manifest, inputs, self._directory.started
         )
         self._directory.write_manifest(facts.as_dict())

@@ -1,100 +1,112 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The manifest of a run: every version and input that its figures depend on."""
+"""manifest.json: what ran, where, under which conditions."""
 
 from __future__ import annotations
 
-import os
-import platform
-import shutil
-import subprocess
-from collections.abc import Mapping
-from datetime import datetime
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
-import hil
-from hil import places
-from hil.hypervisor import Hypervisor, sha256
-from hil.options import RunOptions
-from hil.records import Manifest
-from hil.target import Target
+from hil.fields import Fields, RecordError
 
 
-def make(
-    options: RunOptions,
-    target: Target,
-    hypervisor: Hypervisor,
-    image: Mapping[str, object],
-    inputs: Mapping[str, Path],
-    started: datetime,
-) -> Manifest:
-    """`image` is the root image's manifest, `inputs` are further files by the name to show."""
-    packages = image.get("packages")
-    machine = target.machine_of(options.virtual_time)
-    versions = {"hil": own_version(), "qemu": qemu_version(target.machine.program), "python": platform.python_version()}
-    if isinstance(packages, Mapping):
-        versions.update({str(name): str(version) for name, version in packages.items()})
-    hashes = {name: sha256(path) for name, path in inputs.items()} | hypervisor.hashes()
-    hashes["initramfs"] = str(image.get("initramfs_sha256", ""))
-    return Manifest(
-        target=target.name,
-        bench=options.probe,
-        started=started.isoformat(timespec="milliseconds"),
-        command=options.command,
-        machine=" ".join([machine.program, *machine.model()]),
-        hypervisor=hypervisor.name,
-        hypervisor_version=sha256(hypervisor.firmware[0])[:12],
-        kernel=str(image.get("kernel_release", "unknown")),
-        contention=options.contention,
-        emulated=target.emulated,
-        versions=versions,
-        config_hashes=hashes,
-        host=host(),
-        virtual_time=options.virtual_time,
-    )
+@dataclass(frozen=True)
+class Manifest:
+    """manifest.json: what ran, where, under which conditions. Texts are free; `started` is UTC, ISO 8601.
 
+    `contention` labels what else ran on the machine ("alone", "noisy-neighbour", …): every figure is meaningless
+    without it. `emulated` says that the machine is emulated, so that wall-clock figures are not hardware latencies;
+    `virtual_time` that its clock counts instructions (QEMU's icount), so that figures are no times at all.
+    `versions`: tool name → version (hil, qemu, …). `config_hashes`: file name → sha256 in hex. `host`: name, cpu, ….
+    """
 
-def own_version() -> str:
-    """The package's version with git's description of the checkout, where there is one."""
-    try:
-        done = subprocess.run(
-            ["git", "-C", str(places.root()), "describe", "--always", "--dirty"],
-            capture_output=True,
-            text=True,
-            timeout=10,
-            check=False,
+    target: str
+    bench: str
+    started: str
+    command: Sequence[str]
+    machine: str
+    hypervisor: str
+    kernel: str
+    contention: str
+    emulated: bool
+    hypervisor_version: str = ""
+    versions: Mapping[str, str] = field(default_factory=dict)
+    config_hashes: Mapping[str, str] = field(default_factory=dict)
+    host: Mapping[str, str] = field(default_factory=dict)
+    virtual_time: bool = False
+
+    @property
+    def honesty(self) -> str:
+        """What the figures are and what they are not, in one or two sentences."""
+        if self.virtual_time:
+            return (
+                "Virtual time: the clock advances one nanosecond per emulated instruction, so these figures count "
+                "instructions, on CPUs that take turns; they are no latencies of any hardware and hardly depend on "
+                "the host."
+            )
+        if self.emulated:
+            return (
+                "The machine is emulated in software: these wall-clock figures contain the emulator's work and the "
+                "host's scheduling and are no hardware latencies; compare them only with runs on the same host under "
+                "the same contention."
+            )
+        return (
+            "Measured on the machine itself. Memory contention moves such figures far more than the choice of "
+            "hypervisor does: compare only runs under the same contention."
         )
-    except (OSError, subprocess.TimeoutExpired):
-        return hil.__version__
-    return f"{hil.__version__}+{done.stdout.strip()}" if done.returncode == 0 else hil.__version__
+
+    def as_dict(self) -> dict[str, Any]:
+        """The JSON object that `Manifest.of` reads."""
+        return {
+            "format": 1,
+            "target": self.target,
+            "bench": self.bench,
+            "started": self.started,
+            "command": list(self.command),
+            "machine": self.machine,
+            "emulated": self.emulated,
+            "virtual_time": self.virtual_time,
+            "hypervisor": self.hypervisor,
+            "hypervisor_version": self.hypervisor_version,
+            "kernel": self.kernel,
+            "contention": self.contention,
+            "versions": dict(self.versions),
+            "config_hashes": dict(self.config_hashes),
+            "host": dict(self.host),
+        }
+
+    @staticmethod
+    def of(value: object) -> Manifest:
+        fields = Fields.of("manifest", value)
+        if fields.integer("format", default=1) != 1:
+            raise fields.fail("format", "1, the one that this version of hil reads")
+        command, emulated = fields.get("command"), fields.get("emulated")
+        if not isinstance(command, list) or not all(isinstance(word, str) for word in command):
+            raise fields.fail("command", "a list of words")
+        if not isinstance(emulated, bool):
+            raise fields.fail("emulated", "true or false")
+        virtual_time = fields.data.get("virtual_time", False)
+        if not isinstance(virtual_time, bool):
+            raise fields.fail("virtual_time", "true or false")
+        return Manifest(
+            **{key: fields.text(key) for key in ("target", "bench", "started", "machine", "hypervisor", "kernel")},
+            contention=fields.text("contention"),
+            command=tuple(command),
+            emulated=emulated,
+            hypervisor_version=fields.text("hypervisor_version", ""),
+            versions=fields.texts("versions"),
+            config_hashes=fields.texts("config_hashes"),
+            host=fields.texts("host"),
+            virtual_time=virtual_time,
+        )
 
 
-def qemu_version(program: str) -> str:
-    """QEMU's own first line; says so when there is no QEMU."""
-    if shutil.which(program) is None:
-        return "not installed"
+def read_manifest(path: Path) -> Manifest:
+    """manifest.json of a run directory; RecordError when its content is wrong, OSError when it cannot be read."""
     try:
-        done = subprocess.run([program, "--version"], capture_output=True, text=True, timeout=20, check=False)
-    except (OSError, subprocess.TimeoutExpired):
-        return "does not answer --version"
-    return done.stdout.splitlines()[0].removeprefix("QEMU emulator version ") if done.stdout else "unknown"
-
-
-def host() -> dict[str, str]:
-    """The machine that emulates."""
-    return {
-        "name": platform.node(),
-        "cpu": cpu_model(),
-        "cpus": str(os.cpu_count() or 0),
-        "architecture": platform.machine(),
-        "kernel": platform.release(),
-        "load": " ".join(f"{load:.2f}" for load in os.getloadavg()),
-    }
-
-
-def cpu_model() -> str:
-    """As /proc/cpuinfo names it."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text(errors="replace").splitlines()
-    except OSError:
-        return "unknown"
-    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "unknown")
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise RecordError(f"{path}: not JSON: {error}") from error
+    return Manifest.of(value)

@@ -13,7 +13,7 @@ from hil.errors import WrongUse
 from hil.event_log import Event
 from hil.harmless_text import HarmlessText
 from hil.progress import Progress
-from hil.records import parse_console_times
+from hil.console_times import parse_console_times
 
 
 def replay(run: Path, show: Progress, speed: float, sleep: Callable[[float], None] = time.sleep) -> None:

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from hil.records import Record
+from hil.record import Record
 
 FIGURES = ("min", "p50", "p90", "p99", "p99_9", "max", "mean")
 

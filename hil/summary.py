@@ -12,7 +12,10 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from hil.records import STATISTICS, Manifest, Record, VerdictEvent, read_events, read_manifest
+from hil.events import VerdictEvent
+from hil.manifest import Manifest, read_manifest
+from hil.record import STATISTICS, Record
+from hil.run_log import read_events
 
 STYLES = {"pass": "bold green", "fail": "bold red", "trap": "bold red", "infrastructure-error": "bold yellow"}
 
@@ -32,7 +35,7 @@ def show(run: Path, terminal: Terminal) -> None:
 
 def show_verdict(verdict: VerdictEvent, terminal: Terminal) -> None:
     """One line: the outcome and its reason."""
-    word = verdict.verdict.value
+    word = verdict.outcome.value
     terminal.print(Text(word, style=STYLES[word]) + Text(f": {verdict.reason}", style="default"), soft_wrap=True)
 
 

@@ -3,12 +3,25 @@
 
 from __future__ import annotations
 
+import enum
 from dataclasses import dataclass
 
-from hil.records import EXIT_INTERRUPTED, EXIT_USAGE
-from hil.records import Verdict as Outcome
 
-__all__ = ["EXIT_INTERRUPTED", "EXIT_USAGE", "Outcome", "Verdict", "one_line"]
+class Outcome(enum.Enum):
+    """How a run ended. Infrastructure error: nothing was measured, and the code under test is not to blame."""
+
+    PASS = "pass"
+    FAIL = "fail"
+    TRAP = "trap"
+    INFRASTRUCTURE_ERROR = "infrastructure-error"
+
+    @property
+    def exit_code(self) -> int:
+        return {"pass": 0, "fail": 1, "trap": 3, "infrastructure-error": 4}[self.value]
+
+
+EXIT_USAGE = 2
+EXIT_INTERRUPTED = 130
 
 
 @dataclass(frozen=True)

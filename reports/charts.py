@@ -10,7 +10,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from hil.records import Bucket, Record
+from hil.record import Bucket, Record
 
 COLUMNS = 84
 MARKS = ("p50", "p90", "p99", "p99_9", "max")

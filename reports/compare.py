@@ -16,7 +16,7 @@ import statistics
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from hil.records import Record
+from hil.record import Record
 from reports.history import Conditions, History, mode_text
 from reports.run import Run
 

@@ -12,7 +12,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from hil.records import ConsoleTime
+from hil.console_times import ConsoleTime
 
 # CSI, OSC (with either end) and two-byte escape sequences, as ECMA-48 defines them.
 _ESCAPE = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[ -/]*[0-Z\\^-~])")

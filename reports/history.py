@@ -16,7 +16,9 @@ from pathlib import Path
 from typing import TextIO
 
 from hil.errors import InfrastructureError
-from hil.records import STATISTICS, Record, RecordError, Verdict
+from hil.fields import RecordError
+from hil.record import STATISTICS, Record
+from hil.verdict import Outcome
 from hil.run_directory import RUNNING
 from reports.run import Run, load
 
@@ -121,7 +123,7 @@ class History:
     def add(self, run: Run) -> None:
         """Takes a run in, or anew when it is known already."""
         manifest, verdict = run.manifest, run.verdict
-        row: Row = (run.name, manifest.started, verdict.verdict.value, verdict.reason, run.seconds)
+        row: Row = (run.name, manifest.started, verdict.outcome.value, verdict.reason, run.seconds)
         row += (manifest.versions.get("hil", ""), *astuple(Conditions.of(run)))
         with self._db:
             self._db.execute("DELETE FROM runs WHERE name = ?", (run.name,))
@@ -166,7 +168,7 @@ class History:
         where = " AND ".join(f"runs.{f.name} = ?" for f in fields(Conditions))
         where += " AND probe = ? AND series = ? AND mode = ? AND verdict = ?"
         where += f" AND runs.name NOT IN ({_marks(left_out)})"
-        values = (*astuple(conditions), record.probe, record.series, mode_text(record), Verdict.PASS.value, *left_out)
+        values = (*astuple(conditions), record.probe, record.series, mode_text(record), Outcome.PASS.value, *left_out)
         found = self._series(f"WHERE {where} ORDER BY started DESC, runs.name DESC LIMIT ?", (*values, limit))
         return list(found)[::-1]
 

@@ -19,7 +19,9 @@ import jinja2
 from markupsafe import Markup
 
 from hil.errors import InfrastructureError
-from hil.records import STATISTICS, Record, StepEvent, Verdict
+from hil.events import StepEvent
+from hil.record import STATISTICS, Record
+from hil.verdict import Outcome
 from reports.charts import series_data
 from reports.console_log import ConsoleLine, brief, console_lines, printable
 from reports.run import Run
@@ -31,10 +33,10 @@ CONSOLE_TAIL = 400
 _TEMPLATES = Path(__file__).parent / "templates"
 
 VERDICT_WORDS = {
-    Verdict.PASS: "pass",
-    Verdict.FAIL: "fail",
-    Verdict.TRAP: "trap",
-    Verdict.INFRASTRUCTURE_ERROR: "infrastructure error",
+    Outcome.PASS: "pass",
+    Outcome.FAIL: "fail",
+    Outcome.TRAP: "trap",
+    Outcome.INFRASTRUCTURE_ERROR: "infrastructure error",
 }
 
 
@@ -58,7 +60,7 @@ def page(run: Run) -> str:
         manifest=run.manifest,
         verdict=run.verdict,
         reason=(_beginning(run.verdict.reason) or "no reason was given", _rest(run.verdict.reason)),
-        verdict_word=VERDICT_WORDS[run.verdict.verdict],
+        verdict_word=VERDICT_WORDS[run.verdict.outcome],
         summary=_summary(run),
         conditions=_conditions(run),
         table=_table(run.records),
@@ -214,7 +216,7 @@ def _lifecycle(run: Run) -> dict[str, Any]:
     steps = run.log.steps()
     end = max([run.seconds, *(step.t for step in steps)], default=0.0) or 1.0
     states = run.log.states()
-    waiting = printable(states[-1].waiting_for) if states and run.verdict.verdict is not Verdict.PASS else ""
+    waiting = printable(states[-1].waiting_for) if states and run.verdict.outcome is not Outcome.PASS else ""
     return {"bars": [_bar(step, end) for step in steps], "total": seconds(end), "waiting": waiting}
 
 

@@ -13,7 +13,8 @@ from __future__ import annotations
 
 import xml.etree.ElementTree as ET
 
-from hil.records import StepEvent, Verdict
+from hil.events import StepEvent
+from hil.verdict import Outcome
 from reports.console_log import brief, console_lines, printable
 from reports.run import Run
 from reports.trap_text import headline, trap_text
@@ -67,7 +68,7 @@ def _properties(suite: ET.Element, run: Run) -> None:
         "kernel": manifest.kernel,
         "contention": manifest.contention,
         "command": " ".join(manifest.command),
-        "verdict": run.verdict.verdict.value,
+        "verdict": run.verdict.outcome.value,
         "run": run.name,
     }
     for record in run.records:
@@ -81,25 +82,25 @@ def _step_case(suite: ET.Element, step: StepEvent, run: Run) -> None:
     case = ET.SubElement(suite, "testcase", classname=_xml(f"{run.manifest.target}.{step.state}"), name=_xml(step.name))
     case.set("time", f"{step.seconds:.3f}")
     if step.failed:
-        _outcome(case, run.verdict.verdict, step.detail or "the step failed", step.detail)
+        _outcome(case, run.verdict.outcome, step.detail or "the step failed", step.detail)
 
 
 def _bench_case(suite: ET.Element, run: Run) -> None:
     verdict = run.verdict
     case = ET.SubElement(suite, "testcase", classname=_xml(run.manifest.target), name=_xml(run.manifest.bench))
     case.set("time", f"{run.seconds:.3f}")
-    if verdict.verdict is Verdict.PASS:
+    if verdict.outcome is Outcome.PASS:
         return
     traps = [event.trap for event in run.log.traps()]
-    message = verdict.reason or (headline(traps[0]) if traps else verdict.verdict.value)
+    message = verdict.reason or (headline(traps[0]) if traps else verdict.outcome.value)
     details = [verdict.reason, *(trap_text(trap) for trap in traps), *run.log.damage]
-    _outcome(case, verdict.verdict, message, "\n\n".join(part for part in details if part))
+    _outcome(case, verdict.outcome, message, "\n\n".join(part for part in details if part))
 
 
-def _outcome(case: ET.Element, verdict: Verdict, message: str, text: str) -> None:
+def _outcome(case: ET.Element, verdict: Outcome, message: str, text: str) -> None:
     # A failed step in a run that nevertheless passed cannot be excused: it is a failure.
-    tag = "error" if verdict is Verdict.INFRASTRUCTURE_ERROR else "failure"
-    kind = Verdict.FAIL.value if verdict is Verdict.PASS else verdict.value
+    tag = "error" if verdict is Outcome.INFRASTRUCTURE_ERROR else "failure"
+    kind = Outcome.FAIL.value if verdict is Outcome.PASS else verdict.value
     ET.SubElement(case, tag, type=kind, message=brief(_xml(message).replace("\n", " "))).text = _xml(text)
 
 

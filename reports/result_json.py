@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from hil.records import Record
+from hil.record import Record
 from reports.run import Run
 
 _COUNTERS = ("min", "p50", "p90", "p99", "p99_9", "max", "stddev")
@@ -46,7 +46,7 @@ def _context(run: Run) -> dict[str, Any]:
         "kernel": manifest.kernel,
         "clock": ", ".join(clocks),
         "contention": manifest.contention,
-        "verdict": verdict.verdict.value,
+        "verdict": verdict.outcome.value,
         "reason": verdict.reason,
         "real_time": "mean of all counted samples",
         "cpu_time": "not measured",

@@ -6,8 +6,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from hil.records import ConsoleTime, EventLog, Manifest, Record, VerdictEvent
-from hil.records import parse_console_times, read_events, read_manifest
+from hil.console_times import ConsoleTime, parse_console_times
+from hil.events import VerdictEvent
+from hil.manifest import Manifest, read_manifest
+from hil.record import Record
+from hil.run_log import RunLog, read_events
 
 
 @dataclass(frozen=True)
@@ -16,7 +19,7 @@ class Run:
 
     name: str
     manifest: Manifest
-    log: EventLog
+    log: RunLog
     console: bytes
     console_times: tuple[ConsoleTime, ...]
 
@@ -48,7 +51,7 @@ def load(run_dir: Path) -> Run:
     )
 
 
-def _manifest(path: Path, log: EventLog) -> Manifest:
+def _manifest(path: Path, log: RunLog) -> Manifest:
     """The manifest, or one that knows nothing where the run ended before it was written. Figures of an unknown machine
     are not passed off as hardware's."""
     if path.exists():

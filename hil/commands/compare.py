@@ -14,7 +14,7 @@ from rich.text import Text
 from hil import places
 from hil.errors import WrongUse
 from hil.harmless_text import harmless_line
-from hil.records import RecordError
+from hil.fields import RecordError
 from hil.run_directory import find_run
 from reports.compare import NEEDED, Figure, Finding, SeriesComparison, compare
 from reports.history import opened

@@ -9,7 +9,7 @@ import click
 from rich.console import Console as Terminal
 
 from hil import summary
-from hil.records import RecordError
+from hil.fields import RecordError
 from hil.errors import WrongUse
 from hil.run_directory import find_run, writing
 

@@ -14,7 +14,7 @@ from rich.text import Text
 from hil import progress, scenario_file, target
 from hil.errors import WrongUse
 from hil.options import RunOptions
-from hil.records import Verdict
+from hil.verdict import Outcome
 from hil.summary import STYLES
 from hil.verdict import EXIT_INTERRUPTED
 
@@ -81,12 +81,12 @@ def chosen(names: tuple[str, ...], everything: bool, target_name: str) -> list[A
     return scenarios
 
 
-def summary(outcomes: list[Verdict]) -> str:
+def summary(outcomes: list[Outcome]) -> str:
     """ "3 of 4 scenarios reproduced"."""
-    return f"{sum(one is Verdict.PASS for one in outcomes)} of {len(outcomes)} scenarios reproduced"
+    return f"{sum(one is Outcome.PASS for one in outcomes)} of {len(outcomes)} scenarios reproduced"
 
 
-def exit_code(verdicts: list[tuple[Verdict, int]]) -> int:
+def exit_code(verdicts: list[tuple[Outcome, int]]) -> int:
     """Of several: interrupted before infrastructure error before not reproduced."""
     codes = {code for _, code in verdicts}
     return next((code for code in (EXIT_INTERRUPTED, 4, 1) if code in codes), 0)

@@ -18,7 +18,8 @@ import pytest
 from conftest import Bed, Boot, Command, plan
 
 from hil.errors import InfrastructureError
-from hil.records import read_events, scan_records
+from hil.record_line import scan_records
+from hil.run_log import read_events
 from hil.session import State
 from hil.target import CellUse
 

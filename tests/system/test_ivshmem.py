@@ -6,7 +6,7 @@ from __future__ import annotations
 import pytest
 from conftest import Bed
 
-from hil.records import scan_records
+from hil.record_line import scan_records
 from hil.target import CellUse
 
 LATENCY = CellUse("ivshmem-latency.cell", "ivshmem-latency", "ivshmem-latency.bin", "device=0 peer=0")

@@ -12,7 +12,7 @@ import pytest
 from conftest import REPOSITORY, TARGET, Command
 
 from hil import scenario_file
-from hil.records import read_events
+from hil.run_log import read_events
 
 NAMES = [name for name in scenario_file.names() if TARGET in scenario_file.load(name).targets]
 AGAIN = ["missing-gpio-region", "pair-write", "jump-outside", "pci-config-write", "system-without-rtc"]
@@ -38,7 +38,7 @@ def test_reproduced(hil: Command, done: subprocess.CompletedProcess[str], name: 
     found = runs(hil)
     assert name in found, done.stderr[-2000:]
     verdict = read_events(found[name] / "events.jsonl").verdict()
-    assert (verdict.verdict.value, verdict.exit_code) == ("pass", 0), verdict.reason
+    assert (verdict.outcome.value, verdict.exit_code) == ("pass", 0), verdict.reason
 
 
 def test_the_whole(hil: Command, done: subprocess.CompletedProcess[str]) -> None:

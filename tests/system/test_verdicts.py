@@ -17,7 +17,8 @@ from conftest import REPOSITORY, Command
 
 from hil import leftovers
 from hil.process import ProcessId
-from hil.records import VerdictEvent, read_events
+from hil.events import VerdictEvent
+from hil.run_log import read_events
 from hil.run_directory import RUNNING, UNFINISHED, Holdings
 from hil.verdict import Outcome
 
@@ -80,7 +81,7 @@ def tools(directory: Path, *names: str) -> str:
 def test_qemu_missing(hil: Command, tmp_path: Path) -> None:
     done = hil.run(*SHORT, PATH=tools(tmp_path / "bin", "sh", "setpriv"))
     verdict = verdict_of(hil.only_run())
-    assert done.returncode == 4 and verdict.verdict is Outcome.INFRASTRUCTURE_ERROR
+    assert done.returncode == 4 and verdict.outcome is Outcome.INFRASTRUCTURE_ERROR
     assert "cannot start qemu-system-aarch64" in verdict.reason and "hil doctor" in verdict.reason
 
 
@@ -106,7 +107,7 @@ def test_qemu_dies(hil: Command, state: str, step: str) -> None:
     os.kill(qemu.pid, signal.SIGKILL)
     assert started.end(30) == 4
     verdict = verdict_of(run)
-    assert verdict.verdict is Outcome.INFRASTRUCTURE_ERROR and verdict.exit_code == 4
+    assert verdict.outcome is Outcome.INFRASTRUCTURE_ERROR and verdict.exit_code == 4
     assert "QEMU was ended by SIGKILL" in verdict.reason and f"'{state}'" in verdict.reason
     assert not (run / RUNNING).exists() and (run / "report.html").exists() and (run / "junit.xml").exists()
 
@@ -128,7 +129,7 @@ def test_qemu_hangs(hil: Command, state: str, step: str) -> None:
     os.kill(held.processes[0].pid, signal.SIGSTOP)
     assert started.end(90) == 4
     verdict = verdict_of(run)
-    assert verdict.verdict is Outcome.INFRASTRUCTURE_ERROR
+    assert verdict.outcome is Outcome.INFRASTRUCTURE_ERROR
     assert "hangs or is stopped" in verdict.reason and f"'{state}'" in verdict.reason
     assert gone(held.processes[0]) and not Path(held.scratch).exists()
 
@@ -141,7 +142,7 @@ def test_ctrl_c_stops_orderly(hil: Command, state: str, step: str) -> None:
     started.process.send_signal(signal.SIGINT)
     assert started.end(30) == 130
     verdict = verdict_of(run)
-    assert verdict.verdict is Outcome.INFRASTRUCTURE_ERROR and verdict.exit_code == 130
+    assert verdict.outcome is Outcome.INFRASTRUCTURE_ERROR and verdict.exit_code == 130
     assert "stopped by Ctrl-C" in verdict.reason and gone(held.processes[0])
     assert not (run / RUNNING).exists() and (run / "report.html").exists()
 
@@ -262,7 +263,7 @@ def test_a_whole_run_passes_and_leaves_everything(hil: Command) -> None:
     ):
         assert word in done.stdout
     assert "Linux version" in done.stderr and "\x1b" not in done.stderr
-    assert verdict_of(run).verdict is Outcome.PASS
+    assert verdict_of(run).outcome is Outcome.PASS
     again = hil.run("report", run.name)
     assert again.returncode == 0 and "round-trip" in again.stdout
     replayed = hil.run("replay", "last")

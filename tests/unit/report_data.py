@@ -8,8 +8,10 @@ import math
 from pathlib import Path
 from typing import Any
 
-from hil.records import Event, Manifest, NoteEvent, Record, RecordEvent, StateEvent, StepEvent, TrapEvent
-from hil.records import Verdict, VerdictEvent, event_line
+from hil.events import Event, NoteEvent, RecordEvent, StateEvent, StepEvent, TrapEvent, VerdictEvent, event_line
+from hil.manifest import Manifest
+from hil.record import Record
+from hil.verdict import Outcome
 
 HZ = 62_500_000
 HOSTILE = "<script>document.documentElement.dataset.error='injected'</script>"
@@ -104,9 +106,9 @@ def manifest(**changes: Any) -> Manifest:
     return Manifest(**{**values, **changes})
 
 
-def events(verdict: Verdict = Verdict.PASS, records: list[Record] | None = None) -> list[Event]:
+def events(verdict: Outcome = Outcome.PASS, records: list[Record] | None = None) -> list[Event]:
     """A run's events, as they end with `verdict`."""
-    passed = verdict is Verdict.PASS
+    passed = verdict is Outcome.PASS
     measure = StepEvent(4.0, "running", "measure", 1.5, "ok" if passed else "failed", "" if passed else "gave up")
     head: list[Event] = [
         StateEvent(0.0, "boot", 60.0, "the kernel's first line"),
@@ -117,7 +119,7 @@ def events(verdict: Verdict = Verdict.PASS, records: list[Record] | None = None)
     ]
     found = [record()] if records is None and passed else records or []
     head += [RecordEvent(4.0, item) for item in found]
-    if verdict is Verdict.TRAP:
+    if verdict is Outcome.TRAP:
         head.append(TrapEvent(4.0, TRAP))
     reason = "" if passed else f"reason of the {verdict.value} {HOSTILE}"
     return [*head, VerdictEvent(4.2, verdict, verdict.exit_code, reason)]

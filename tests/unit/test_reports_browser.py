@@ -11,7 +11,7 @@ import pytest
 from report_data import events, record, samples, write_run
 
 import reports
-from hil.records import Verdict
+from hil.verdict import Outcome
 from reports import charts
 
 CHROMIUM = Path("/usr/bin/chromium")
@@ -92,8 +92,8 @@ def test_the_timeline_leaves_ink(tmp_path: Path) -> None:
 
 
 @pytest.mark.timeout(300)
-@pytest.mark.parametrize("verdict", [Verdict.TRAP, Verdict.INFRASTRUCTURE_ERROR])
-def test_a_run_without_records_opens_and_console_text_does_not_act(tmp_path: Path, verdict: Verdict) -> None:
+@pytest.mark.parametrize("verdict", [Outcome.TRAP, Outcome.INFRASTRUCTURE_ERROR])
+def test_a_run_without_records_opens_and_console_text_does_not_act(tmp_path: Path, verdict: Outcome) -> None:
     run_dir = write_run(tmp_path / "run", events(verdict))
     reports.write_all(run_dir)
     dom, log = browse(run_dir / "report.html", tmp_path / "profile")

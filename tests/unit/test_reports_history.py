@@ -17,7 +17,7 @@ from report_data import events, record, samples, write_run
 from hil.commands import compare as compare_command
 from hil.commands import history as history_command
 from hil.errors import InfrastructureError
-from hil.records import Verdict
+from hil.verdict import Outcome
 from hil.run_directory import RUNNING
 from reports.compare import NEEDED, Comparison, Finding, compare, spread
 from reports.history import Conditions, History, opened, write_csv
@@ -58,7 +58,7 @@ def test_a_scan_takes_in_what_is_finished(tmp_path: Path, history: History) -> N
     run(tmp_path, "done")
     run(tmp_path, "going-on")
     (tmp_path / "runs" / "going-on" / RUNNING).write_text("{}")
-    write_run(tmp_path / "runs" / "trapped", events(Verdict.TRAP))
+    write_run(tmp_path / "runs" / "trapped", events(Outcome.TRAP))
     run(tmp_path, "damaged")
     (tmp_path / "runs" / "damaged" / "manifest.json").write_text("{")
     problems = history.scan(tmp_path / "runs")

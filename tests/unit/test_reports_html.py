@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from report_data import HOSTILE, events, record, write_run
 
 import reports
-from hil.records import Verdict, VerdictEvent
+from hil.events import VerdictEvent
+from hil.verdict import Outcome
 from reports import ReportError, html_page, load
 
 
@@ -50,8 +51,8 @@ def page_of(run_dir: Path) -> Page:
     return Page(html_page.page(load(run_dir)))
 
 
-@pytest.mark.parametrize("verdict", list(Verdict))
-def test_whatever_is_hostile_stays_text(tmp_path: Path, verdict: Verdict) -> None:
+@pytest.mark.parametrize("verdict", list(Outcome))
+def test_whatever_is_hostile_stays_text(tmp_path: Path, verdict: Outcome) -> None:
     run_dir = write_run(tmp_path, events(verdict), machine=f"a {HOSTILE} machine", command=("hil", HOSTILE))
     page = page_of(run_dir)
     assert page.text.count(HOSTILE) >= 4
@@ -104,7 +105,7 @@ def test_real_hardware_is_not_called_emulated(tmp_path: Path) -> None:
 
 
 def test_a_trap_is_explained(tmp_path: Path) -> None:
-    text = page_of(write_run(tmp_path, events(Verdict.TRAP))).text
+    text = page_of(write_run(tmp_path, events(Outcome.TRAP))).text
     for part in ("data read of 4 bytes at 0x9000018", "no region covers the UART", "phys_start: 0x09000000", "0x1fc4"):
         assert part in text
 
@@ -124,7 +125,7 @@ def test_a_killed_run_says_so(tmp_path: Path) -> None:
 
 
 def test_a_run_that_ended_before_its_manifest_is_reported(tmp_path: Path) -> None:
-    write_run(tmp_path, events(Verdict.INFRASTRUCTURE_ERROR))
+    write_run(tmp_path, events(Outcome.INFRASTRUCTURE_ERROR))
     (tmp_path / "manifest.json").unlink()
     reports.write_all(tmp_path)
     text = " ".join(page_of(tmp_path).text.split())
@@ -154,8 +155,8 @@ def test_any_console_and_reason_give_a_page(tmp_path: Path, noise: bytes, reason
 
 def test_a_reason_that_holds_half_a_console_folds(tmp_path: Path) -> None:
     reason = "the agent is silent. Last text: " + "[    1.000000] a line\r\n" * 100
-    log = events(Verdict.INFRASTRUCTURE_ERROR)[:-1]
-    log.append(VerdictEvent(5.0, Verdict.INFRASTRUCTURE_ERROR, 4, reason))
+    log = events(Outcome.INFRASTRUCTURE_ERROR)[:-1]
+    log.append(VerdictEvent(5.0, Outcome.INFRASTRUCTURE_ERROR, 4, reason))
     page = page_of(write_run(tmp_path, log))
     assert sum(tag == "details" for tag, _ in page.elements) == 1
     assert page.text.count("a line") == 101

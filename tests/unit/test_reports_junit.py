@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from report_data import HOSTILE, events, record, write_run
 
-from hil.records import Verdict
+from hil.verdict import Outcome
 from reports import load
 from reports.junit import junit
 
@@ -40,9 +40,9 @@ def test_steps_are_cases_with_times(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "verdict, tag", [(Verdict.FAIL, "failure"), (Verdict.TRAP, "failure"), (Verdict.INFRASTRUCTURE_ERROR, "error")]
+    "verdict, tag", [(Outcome.FAIL, "failure"), (Outcome.TRAP, "failure"), (Outcome.INFRASTRUCTURE_ERROR, "error")]
 )
-def test_each_verdict_has_its_form(tmp_path: Path, verdict: Verdict, tag: str) -> None:
+def test_each_verdict_has_its_form(tmp_path: Path, verdict: Outcome, tag: str) -> None:
     suite = suite_of(write_run(tmp_path, events(verdict)))
     other = {"failure": "error", "error": "failure"}[tag]
     assert suite.find(f"testcase/{other}") is None
@@ -57,7 +57,7 @@ def test_each_verdict_has_its_form(tmp_path: Path, verdict: Verdict, tag: str) -
 
 
 def test_a_trap_comes_with_its_text(tmp_path: Path) -> None:
-    suite = suite_of(write_run(tmp_path, events(Verdict.TRAP)))
+    suite = suite_of(write_run(tmp_path, events(Outcome.TRAP)))
     text = suite.findtext("testcase[@name='ivshmem-latency']/failure") or ""
     for part in ("data read of 4 bytes at 0x9000018", "Cause: no region covers the UART", "phys_start", "0x1fc4"):
         assert part in text

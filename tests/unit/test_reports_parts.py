@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from report_data import record, samples
 
-from hil.records import Bucket, ConsoleTime
+from hil.console_times import ConsoleTime
+from hil.record import Bucket
 from reports import charts, units
 from reports.console_log import brief, console_lines, printable
 from reports.trap_text import headline, trap_text

@@ -12,7 +12,8 @@ import pytest
 from report_data import events, write_run
 
 import reports
-from hil.records import RecordEvent, scan_records
+from hil.events import RecordEvent
+from hil.record_line import scan_records
 
 ROOT = Path(__file__).resolve().parents[2]
 PROGRAM = r"""

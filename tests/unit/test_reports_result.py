@@ -13,7 +13,7 @@ import pytest
 from report_data import events, record, samples, write_run
 
 import reports
-from hil.records import Verdict
+from hil.verdict import Outcome
 
 COMPARE = Path("/usr/share/benchmark/compare.py")  # Debian: libbenchmark-tools
 
@@ -62,8 +62,8 @@ def test_aggregates_say_what_they_are(tmp_path: Path) -> None:
     ]
 
 
-@pytest.mark.parametrize("verdict", [Verdict.FAIL, Verdict.TRAP, Verdict.INFRASTRUCTURE_ERROR])
-def test_a_run_without_records_has_no_times(tmp_path: Path, verdict: Verdict) -> None:
+@pytest.mark.parametrize("verdict", [Outcome.FAIL, Outcome.TRAP, Outcome.INFRASTRUCTURE_ERROR])
+def test_a_run_without_records_has_no_times(tmp_path: Path, verdict: Outcome) -> None:
     result = result_of(write_run(tmp_path, events(verdict)))
     assert result["benchmarks"] == []
     assert result["context"]["verdict"] == verdict.value
@@ -94,7 +94,7 @@ def test_compare_py_reads_it(tmp_path: Path) -> None:
 
 def test_compare_py_survives_a_run_that_measured_nothing(tmp_path: Path) -> None:
     result_of(write_run(tmp_path / "before"))
-    result_of(write_run(tmp_path / "after", events(Verdict.INFRASTRUCTURE_ERROR)))
-    result_of(write_run(tmp_path / "again", events(Verdict.INFRASTRUCTURE_ERROR)))
+    result_of(write_run(tmp_path / "after", events(Outcome.INFRASTRUCTURE_ERROR)))
+    result_of(write_run(tmp_path / "again", events(Outcome.INFRASTRUCTURE_ERROR)))
     assert "round-trip" not in compare(tmp_path / "before", tmp_path / "after").partition("----")[2]
     compare(tmp_path / "after", tmp_path / "again")

@@ -19,7 +19,7 @@ from hil.errors import InfrastructureError, WrongUse
 from hil.event_log import EventLog
 from hil.lock import TargetLock
 from hil.process import ProcessId, start_bound
-from hil.records import read_events
+from hil.run_log import read_events
 from hil.run_directory import RUNNING, UNFINISHED, Holdings, RunDirectory, find_run, write_whole
 from hil.verdict import Outcome, Verdict
 
@@ -139,7 +139,7 @@ def test_what_a_killed_controller_left_is_ended_and_only_that(tmp_path: Path) ->
         assert not (run / RUNNING).exists() and (run / UNFINISHED).exists()
         assert (tmp_path / "elsewhere").exists(), "only scratch directories of ours may be removed"
         verdict = read_events(run / "events.jsonl").verdict()
-        assert verdict.verdict is Outcome.INFRASTRUCTURE_ERROR and "loaded" in verdict.reason
+        assert verdict.outcome is Outcome.INFRASTRUCTURE_ERROR and "loaded" in verdict.reason
         assert leftovers.clean(tmp_path) == []
     finally:
         other.kill()

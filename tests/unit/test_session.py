@@ -23,7 +23,8 @@ from hil.errors import (
 from hil.event_log import EventLog
 from hil.lifecycle import Lifecycle, Plan
 from hil.limits import Deadline
-from hil.records import Clock, Record, record_line
+from hil.record import Clock, Record
+from hil.record_line import record_line
 from hil.session import ORDER, Session, State
 from hil.shell import Answer, RootShell
 from hil.target import CellUse

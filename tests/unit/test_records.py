@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""hil.records: what is whole reads back unchanged, what is damaged or contradicts itself is refused by name."""
+"""Records, events, manifests: what is whole reads back unchanged, what contradicts itself is refused by name."""
 
 from __future__ import annotations
 
@@ -12,14 +12,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 from report_data import TRAP, events, manifest, record
 
-from hil import records
-from hil.records import DamagedRecord, Manifest, Record, RecordError, TrapEvent, Verdict, VerdictEvent
+from hil.console_times import ConsoleTime, parse_console_times
+from hil.events import TrapEvent, VerdictEvent, event_line, parse_event
+from hil.fields import RecordError
+from hil.manifest import Manifest
+from hil.record import Record
+from hil.record_line import DamagedRecord, parse_record_line, record_line, scan_records
+from hil.run_log import RunLog, parse_events, read_events
+from hil.verdict import Outcome
 
 
 def test_a_record_reads_back_unchanged() -> None:
     original = record()
     assert Record.of(original.as_dict()) == original
-    assert records.parse_record_line(records.record_line(original)) == original
+    assert parse_record_line(record_line(original)) == original
     assert Record.of(json.loads(json.dumps(original.as_dict()))).as_dict() == original.as_dict()
 
 
@@ -80,62 +86,62 @@ def test_what_is_no_record_is_refused(value: object) -> None:
 @given(st.data())
 def test_one_changed_byte_never_yields_another_record(data: st.DataObject) -> None:
     original = record(values=[100, 110, 120])
-    line = bytearray(records.record_line(original).encode())
+    line = bytearray(record_line(original).encode())
     position = data.draw(st.integers(0, len(line) - 2))
     line[position] ^= 1 << data.draw(st.integers(0, 7))
-    scan = records.scan_records(bytes(line))
+    scan = scan_records(bytes(line))
     assert scan.records in ([], [original])
 
 
 @given(st.binary(max_size=300))
 def test_no_bytes_upset_the_scan(noise: bytes) -> None:
-    scan = records.scan_records(noise + b"\nhil-record " + noise + b"\n")
+    scan = scan_records(noise + b"\nhil-record " + noise + b"\n")
     assert scan.records == []
     assert scan.errors
 
 
 def test_a_repeated_record_counts_once_and_a_second_version_is_an_error() -> None:
-    line, other = records.record_line(record()), records.record_line(record(values=[1, 2, 3]))
-    scan = records.scan_records("prompt# " + line + "noise\n" + line + other)
+    line, other = record_line(record()), record_line(record(values=[1, 2, 3]))
+    scan = scan_records("prompt# " + line + "noise\n" + line + other)
     assert scan.records == [record()]
     assert scan.errors == ['record "round-trip": two different records for one series']
 
 
 def test_damage_is_told_apart_from_wrong_content() -> None:
-    line = records.record_line(record())
+    line = record_line(record())
     with pytest.raises(DamagedRecord, match="checksum"):
-        records.parse_record_line(line.replace("round-trip", "round-trap"))
+        parse_record_line(line.replace("round-trip", "round-trap"))
     with pytest.raises(DamagedRecord, match="not a whole"):
-        records.parse_record_line(line[:100])
+        parse_record_line(line[:100])
 
 
-@pytest.mark.parametrize("verdict", list(Verdict))
-def test_events_read_back(verdict: Verdict) -> None:
-    log = records.parse_events(map(records.event_line, events(verdict)))
+@pytest.mark.parametrize("verdict", list(Outcome))
+def test_events_read_back(verdict: Outcome) -> None:
+    log = parse_events(map(event_line, events(verdict)))
     assert log.events == events(verdict)
     assert log.damage == []
-    assert log.verdict().verdict is verdict
-    assert [trap.trap for trap in log.traps()] == ([TRAP] if verdict is Verdict.TRAP else [])
+    assert log.verdict().outcome is verdict
+    assert [trap.trap for trap in log.traps()] == ([TRAP] if verdict is Outcome.TRAP else [])
 
 
 def test_exit_codes() -> None:
-    assert [verdict.exit_code for verdict in Verdict] == [0, 1, 3, 4]
+    assert [verdict.exit_code for verdict in Outcome] == [0, 1, 3, 4]
 
 
 def test_a_killed_run_keeps_what_it_had(tmp_path: Path) -> None:
-    text = "".join(map(records.event_line, events()))
+    text = "".join(map(event_line, events()))
     path = tmp_path / "events.jsonl"
     path.write_text(text[: text.index('"event":"verdict"')])
-    log = records.read_events(path)
+    log = read_events(path)
     assert len(log.events) == len(events()) - 1
     assert "events.jsonl:7: not JSON" in log.damage[0]
-    assert log.verdict().verdict is Verdict.INFRASTRUCTURE_ERROR
+    assert log.verdict().outcome is Outcome.INFRASTRUCTURE_ERROR
     assert 'cut off in state "running"' in log.verdict().reason
 
 
 def test_a_run_without_events_is_an_infrastructure_error(tmp_path: Path) -> None:
-    log = records.read_events(tmp_path / "events.jsonl")
-    assert log.verdict().verdict is Verdict.INFRASTRUCTURE_ERROR
+    log = read_events(tmp_path / "events.jsonl")
+    assert log.verdict().outcome is Outcome.INFRASTRUCTURE_ERROR
     assert log.damage == ["events.jsonl was never written"]
 
 
@@ -153,14 +159,14 @@ def test_a_run_without_events_is_an_infrastructure_error(tmp_path: Path) -> None
 )
 def test_a_wrong_event_is_named(event: object, message: str) -> None:
     with pytest.raises(RecordError) as error:
-        records.parse_event(event)
+        parse_event(event)
     assert message in str(error.value)
 
 
 def test_the_last_verdict_counts() -> None:
-    first = VerdictEvent(1.0, Verdict.PASS, 0)
-    last = VerdictEvent(2.0, Verdict.TRAP, 3, "parked")
-    log = records.EventLog([first, TrapEvent(1.5, {}), last])
+    first = VerdictEvent(1.0, Outcome.PASS, 0)
+    last = VerdictEvent(2.0, Outcome.TRAP, 3, "parked")
+    log = RunLog([first, TrapEvent(1.5, {}), last])
     assert log.verdict() == last
 
 
@@ -185,5 +191,5 @@ def test_a_wrong_manifest_is_refused(change: dict[str, Any], message: str) -> No
 
 
 def test_console_times_skip_what_a_kill_cut() -> None:
-    found = list(records.parse_console_times(["0 1000000000", "17 1500000000", "20", "x 3", ""]))
-    assert found == [records.ConsoleTime(0, 1.0), records.ConsoleTime(17, 1.5)]
+    found = list(parse_console_times(["0 1000000000", "17 1500000000", "20", "x 3", ""]))
+    assert found == [ConsoleTime(0, 1.0), ConsoleTime(17, 1.5)]
