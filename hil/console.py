@@ -19,7 +19,8 @@ class Console(Protocol):
         """Traps decoded since the last call, as `hil explain --json` prints them. `final`: no more bytes will come."""
 
     def text_of(self, writer: str) -> int:
-        """Bytes of text so far by one writer: `kernel`, `hypervisor`, `unattributed`. Frames do not count."""
+        """Bytes of text so far by one writer: `kernel`, `hypervisor`, `unattributed`, or `agent` (what its damaged
+        frames left). Whole frames do not count."""
 
     def silent_for(self) -> float:
         """Seconds since the last byte of any kind."""

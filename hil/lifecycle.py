@@ -45,8 +45,6 @@ class Plan:
     uio: VirtualPci | None = None
     shell_hint: str = r"[#$] $"
     """What a console shows when it may be typed to; see Dialogue.await_turn."""
-    whole_line: bool = True
-    """Whether the console's line is not harmed on purpose (`--chaos`)."""
     shell: str = "auto"
     """`agent`, `plain`, or `auto`: the agent when the image has it."""
 
@@ -160,8 +158,7 @@ class Lifecycle:
 
     def created(self, session: Session) -> None:
         """All cells exist. The tool says yes to a config of another architecture too: so the cell is looked for."""
-        # What a harmed line makes of agent frames is text of nobody: it would pass for an inmate's flood.
-        self.watch.flood = FloodGauge() if self.plan.whole_line else None
+        self.watch.flood = FloodGauge()
         for cell in self.plan.cells:
             self.root.create(cell)
             if cell.name not in self.root.cell_states():
@@ -228,10 +225,11 @@ class Lifecycle:
                 before = self.watch.console.text_of("unattributed")
                 self.watch.pause(1.0)
             except HilError as error:
-                return f"the root cell could not shut cell '{cell.name}' down: {one_line(str(error))[:200]}"
+                said = one_line(str(error))[:200]
+                return f"the root cell could not shut cell '{cell.name}' down, the machine is switched off: {said}"
             if self.watch.console.text_of("unattributed") - before < RATE:
                 return f"the root cell still answered and ended it by shutting cell '{cell.name}' down"
-        return "shutting all cells down did not end it"
+        return "shutting all cells down did not end it, the machine is switched off"
 
     def disabled(self, session: Session) -> None:
         """The machine is Linux's alone again."""

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable
 
 from hil import places, provenance
+from hil.chaos import floods
 from hil.console import Console
 from hil.event_log import EventLog
 from hil.interactive import Seat
@@ -55,6 +56,11 @@ class Machine:
         """There from state `boot` on."""
         assert self._lifecycle is not None, "no lifecycle before state 'boot'"
         return self._lifecycle
+
+    @property
+    def line_floods(self) -> bool:
+        """Whether floods on the console may be --chaos's own."""
+        return floods(self._prepared.options.chaos)
 
     def off(self) -> None:
         """Machine off, console log closed."""

@@ -18,7 +18,8 @@ class Manifest:
 
     `contention` labels what else ran on the machine ("alone", "noisy-neighbour", …): every figure is meaningless
     without it. `emulated` says that the machine is emulated, so that wall-clock figures are not hardware latencies;
-    `virtual_time` that its clock counts instructions (QEMU's icount), so that figures are no times at all.
+    `virtual_time` that its clock counts instructions (QEMU's icount), so that figures are no times at all. `chaos`:
+    the faults put on the console's line on purpose (`hil run --chaos`); empty for a clean line.
     `versions`: tool name → version (hil, qemu, …). `config_hashes`: file name → sha256 in hex. `host`: name, cpu, ….
     """
 
@@ -36,10 +37,24 @@ class Manifest:
     config_hashes: Mapping[str, str] = field(default_factory=dict)
     host: Mapping[str, str] = field(default_factory=dict)
     virtual_time: bool = False
+    chaos: str = ""
 
     @property
     def honesty(self) -> str:
-        """What the figures are and what they are not, in one or two sentences."""
+        """What the figures are and what they are not, in a few sentences."""
+        if self.chaos:
+            return f"{self._harmed} {self._nature}"
+        return self._nature
+
+    @property
+    def _harmed(self) -> str:
+        return (
+            f"Chaos: the console's line was harmed on purpose ({self.chaos}), and mending it keeps the root cell busy; "
+            "these are no clean figures, compare them only with runs under the same faults."
+        )
+
+    @property
+    def _nature(self) -> str:
         if self.virtual_time:
             return (
                 "Virtual time: the clock advances one nanosecond per emulated instruction, so these figures count "
@@ -72,6 +87,7 @@ class Manifest:
             "hypervisor_version": self.hypervisor_version,
             "kernel": self.kernel,
             "contention": self.contention,
+            "chaos": self.chaos,
             "versions": dict(self.versions),
             "config_hashes": dict(self.config_hashes),
             "host": dict(self.host),
@@ -100,6 +116,7 @@ class Manifest:
             config_hashes=fields.texts("config_hashes"),
             host=fields.texts("host"),
             virtual_time=virtual_time,
+            chaos=fields.text("chaos", ""),
         )
 
 

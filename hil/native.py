@@ -159,7 +159,7 @@ def open_console(
     """Opens a stream (`unix:PATH`, `serial:PATH@BAUD`, …). `start` is the run's zero on the monotonic clock.
 
     `on_note` gets what the console says about itself (a full disk, bytes that were dropped), `on_line` each line of
-    text with its writer (`kernel`, `hypervisor`, `unattributed`). A line that is lost is opened again.
+    text with its writer (see Console.text_of). A line that is lost is opened again.
     """
     try:
         native = library().Console(

@@ -53,7 +53,6 @@ def prepare(options: RunOptions) -> Prepared:
         program=probe.program.format(**values),
         series=probe.series,
         uio=virtual_pci(cells / machine.root_config) if probe.uio else None,
-        whole_line=not options.chaos,
         shell=options.shell,
         shell_hint=machine.shell_hint,
     )

@@ -16,8 +16,8 @@ from rich.text import Text
 from hil.event_log import Event
 from hil.harmless_text import harmless_line
 
-MARKS = {"kernel": "k", "hypervisor": "h"}
-COLOURS = {"kernel": "green", "hypervisor": "magenta"}
+MARKS = {"kernel": "k", "hypervisor": "h", "agent": "a"}
+COLOURS = {"kernel": "green", "hypervisor": "magenta", "agent": "blue"}
 """Of a console line, by its writer; a line that nobody can be named for has `|` and no colour."""
 
 

@@ -50,6 +50,7 @@ def gather(
         config_hashes=hashes,
         host=host(),
         virtual_time=options.virtual_time,
+        chaos=options.chaos,
     )
 
 

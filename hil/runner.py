@@ -29,12 +29,20 @@ def judged(machine: Machine, work: Callable[[], None]) -> Verdict:
     except WrongUse:
         raise
     except Flooded as flood:
-        return Verdict.of(flood.outcome, f"{machine.session.where()}: {flood}; {machine.lifecycle.stop_flood()}")
+        return _flooded(machine, flood)
     except HilError as error:
         machine.note_last_words()
         return Verdict.of(error.outcome, f"{machine.session.where()}: {error}")
     except OSError as error:
         return Verdict.of(Outcome.INFRASTRUCTURE_ERROR, f"{machine.session.where()}: {error}")
+
+
+def _flooded(machine: Machine, flood: Flooded) -> Verdict:
+    """A flood is stopped, and is the cells' fault unless the line itself floods."""
+    what = f"{machine.session.where()}: {flood}"
+    if machine.line_floods:
+        return Verdict.of(Outcome.INFRASTRUCTURE_ERROR, f"{what}; --chaos itself floods the line: nobody is to blame")
+    return Verdict.of(flood.outcome, f"{what}; {machine.lifecycle.stop_flood()}")
 
 
 @dataclass(frozen=True)

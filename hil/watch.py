@@ -130,7 +130,9 @@ class Watch:
 
     def last_lines(self, count: int = 3) -> list[str]:
         """The last lines on the console that hold anything, without control characters."""
-        lines = [one_line(re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", line)) for line in self._tail.splitlines()]
+        # Of a damaged agent frame only its being there is worth telling.
+        tail = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", re.sub("\ufffd[\ufffd\u0080-\u07ff]*", "\ufffd", self._tail))
+        lines = [one_line(line) for line in tail.splitlines()]
         return [line[-160:] for line in lines if line][-count:]
 
     def _read(self, seconds: float) -> str:

@@ -223,7 +223,8 @@ class PyConsole {
                         "events_dropped"_a = counts.events_dropped,
                         "text_unattributed"_a = counts.text[static_cast<std::size_t>(hil::Writer::unattributed)],
                         "text_kernel"_a = counts.text[static_cast<std::size_t>(hil::Writer::kernel)],
-                        "text_hypervisor"_a = counts.text[static_cast<std::size_t>(hil::Writer::hypervisor)]);
+                        "text_hypervisor"_a = counts.text[static_cast<std::size_t>(hil::Writer::hypervisor)],
+                        "text_agent"_a = counts.text[static_cast<std::size_t>(hil::Writer::agent)]);
     }
 
     py::tuple link() {

@@ -22,13 +22,13 @@ from hil.verdict import Outcome
 from hil.run_directory import RUNNING
 from reports.run import Run, load
 
-FORMAT = 1
+FORMAT = 2
 Row = tuple[object, ...]
 _SCHEMA = """
 CREATE TABLE runs (
     name TEXT PRIMARY KEY, started TEXT NOT NULL, verdict TEXT NOT NULL, reason TEXT NOT NULL, seconds REAL NOT NULL,
     version TEXT NOT NULL, target TEXT NOT NULL, bench TEXT NOT NULL, machine TEXT NOT NULL, host TEXT NOT NULL,
-    hypervisor TEXT NOT NULL, kernel TEXT NOT NULL, contention TEXT NOT NULL
+    hypervisor TEXT NOT NULL, kernel TEXT NOT NULL, contention TEXT NOT NULL, chaos TEXT NOT NULL
 );
 CREATE TABLE series (
     run TEXT NOT NULL REFERENCES runs (name) ON DELETE CASCADE, probe TEXT NOT NULL, series TEXT NOT NULL,
@@ -38,6 +38,7 @@ CREATE TABLE series (
 );
 CREATE INDEX runs_by_conditions ON runs (target, bench, machine, host, hypervisor, kernel, contention, started);
 """
+_FROM_1 = "ALTER TABLE runs ADD COLUMN chaos TEXT NOT NULL DEFAULT '';"  # before there was chaos in a manifest
 
 
 @dataclass(frozen=True)
@@ -51,13 +52,14 @@ class Conditions:
     hypervisor: str
     kernel: str
     contention: str
+    chaos: str = ""
 
     @staticmethod
     def of(run: Run) -> Conditions:
         """Those that a run took place under."""
         m = run.manifest
         host = f"{m.host.get('name', '')} {m.host.get('cpu', '')} x{m.host.get('cpus', '')}"
-        return Conditions(m.target, m.bench, m.machine, host, m.hypervisor, m.kernel, m.contention)
+        return Conditions(m.target, m.bench, m.machine, host, m.hypervisor, m.kernel, m.contention, m.chaos)
 
     def differences(self, other: Conditions) -> list[str]:
         """Names of the conditions that differ."""
@@ -113,6 +115,8 @@ class History:
         (version,) = self._db.execute("PRAGMA user_version").fetchone()
         if version == 0:
             self._db.executescript(f"BEGIN; {_SCHEMA} PRAGMA user_version = {FORMAT}; COMMIT;")
+        elif version == 1:
+            self._db.executescript(f"BEGIN; {_FROM_1} PRAGMA user_version = {FORMAT}; COMMIT;")
         elif version != FORMAT:
             raise InfrastructureError(f"{self._path} is a history of format {version}; this hil knows {FORMAT}")
 
@@ -150,7 +154,7 @@ class History:
         """The latest runs, the latest last."""
         rows = self._db.execute(
             "SELECT name, started, verdict, reason, seconds, version, target, bench, machine, host, hypervisor, kernel,"
-            " contention FROM runs WHERE (?1 = '' OR target = ?1) AND (?2 = '' OR bench = ?2)"
+            " contention, chaos FROM runs WHERE (?1 = '' OR target = ?1) AND (?2 = '' OR bench = ?2)"
             " ORDER BY started DESC, name DESC LIMIT ?3",
             (target, bench, limit),
         ).fetchall()

@@ -115,7 +115,9 @@ def _summary(run: Run) -> str:
     record = run.records[0]
     p50, p99, top = (duration(record.statistic_ns(name)) for name in ("p50", "p99", "max"))
     rate = f", {_count(round(record.count / record.seconds))} a second" if record.duration > 0 else ""
-    return f"{printable(record.series)}: p50 {p50}, p99 {p99}, max {top} over {_count(record.count)} samples{rate}"
+    chaos = ", under chaos" if run.manifest.chaos else ""
+    samples = f"{_count(record.count)} samples{rate}{chaos}"
+    return f"{printable(record.series)}: p50 {p50}, p99 {p99}, max {top} over {samples}"
 
 
 def _count(value: int) -> str:
@@ -135,6 +137,7 @@ def _conditions(run: Run) -> list[tuple[str, str]]:
         ("Root cell's kernel", manifest.kernel),
         ("Clock", "; ".join(sorted(clocks))),
         ("Contention", manifest.contention),
+        ("Chaos on the console's line", manifest.chaos),
         ("Waiting by", "; ".join(sorted(mode for mode in modes if mode))),
         ("Started", _date(manifest.started)),
         ("Took", seconds(run.seconds)),

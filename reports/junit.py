@@ -67,6 +67,7 @@ def _properties(suite: ET.Element, run: Run) -> None:
         "hypervisor": f"{manifest.hypervisor} {manifest.hypervisor_version}".strip(),
         "kernel": manifest.kernel,
         "contention": manifest.contention,
+        "chaos": manifest.chaos or "none",
         "command": " ".join(manifest.command),
         "verdict": run.verdict.outcome.value,
         "run": run.name,

@@ -46,6 +46,7 @@ def _context(run: Run) -> dict[str, Any]:
         "kernel": manifest.kernel,
         "clock": ", ".join(clocks),
         "contention": manifest.contention,
+        "chaos": manifest.chaos,
         "verdict": verdict.outcome.value,
         "reason": verdict.reason,
         "real_time": "mean of all counted samples",

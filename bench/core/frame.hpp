@@ -53,6 +53,11 @@ enum class Lane : std::uint8_t {
     high = 0x80,
 };
 
+/// Whether a raw character can belong to a frame in the high lane.
+constexpr bool is_high(unsigned char raw) {
+    return raw >= 0xa1 && raw <= 0xfe;
+}
+
 struct Frame {
     Type type{};
     std::uint8_t flags = 0;

@@ -42,14 +42,19 @@ def command(before: str, after: str) -> None:
         have = "; ".join(result.missing) or "no records at all"
         raise WrongUse(f"{result.before} and {result.after} have no series in common, measured in one way: {have}")
     _say(terminal, f"before  {result.before}\nafter   {result.after}")
+    for run in runs:
+        if run.manifest.chaos:
+            _say(terminal, f"{run.name} ran under chaos: {run.manifest.chaos}", "yellow")
     for series in result.series:
         terminal.print(_table(series))
     for name in result.missing:
         _say(terminal, f"only one of the runs has {name}", "yellow")
     if result.differing:
         _say(terminal, f"The runs differ in: {', '.join(result.differing)}.", "yellow")
-        if {"machine", "host", "contention"} & set(result.differing):
-            _say(terminal, "Figures of different machines, hosts or contention are no repetitions of each other.")
+        if {"machine", "host", "contention", "chaos"} & set(result.differing):
+            _say(
+                terminal, "Figures of different machines, hosts, contention or chaos are no repetitions of each other."
+            )
     if result.finding is Finding.UNCALIBRATED:
         fewest = min(series.repetitions for series in result.series)
         _say(terminal, f"not calibrated: {fewest} of {NEEDED} earlier equal runs; the figures stand without a verdict")

@@ -49,7 +49,8 @@ def _table(history: History, runs: list[PastRun]) -> Table:
         series = history.series_of(run.name)
         figures = [duration(series[0].ns[name]) for name in ("p50", "p99")] if series else ["", ""]
         verdict = _text(run.verdict, STYLES.get(run.verdict, ""))
-        cells = [run.conditions.contention, seconds(run.seconds), *figures]
+        chaos = f", chaos: {run.conditions.chaos}" if run.conditions.chaos else ""
+        cells = [run.conditions.contention + chaos, seconds(run.seconds), *figures]
         table.add_row(_text(run.name), verdict, *map(_text, cells))
     return table
 

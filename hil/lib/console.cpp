@@ -328,17 +328,22 @@ void Console::text(std::span<const char> bytes) {
 }
 
 void Console::line(std::string_view text, bool whole) {
-    auto fact = lifecycle_.feed(text);
+    const std::string others = remains_.strip(text);
+    const bool nobody_else = others.empty() && !text.empty();
+    auto fact = nobody_else ? std::nullopt : lifecycle_.feed(others);
+    const Writer writer = nobody_else ? Writer::agent : lifecycle_.writer();
     in_record_ = in_record_ || text.find(kRecord) != std::string_view::npos;
     {
         const std::scoped_lock lock(mutex_);
-        std::uint64_t& count =
-            in_record_ ? counts_.records : counts_.text[static_cast<std::size_t>(lifecycle_.writer())];
-        count += text.size() + 1;
+        const auto count_of = [this](Writer who) -> std::uint64_t& {
+            return counts_.text[static_cast<std::size_t>(who)];
+        };
+        count_of(Writer::agent) += text.size() - others.size();
+        (in_record_ ? counts_.records : count_of(writer)) += others.size() + 1;
     }
     in_record_ = in_record_ && !whole; // the next piece of a line that was cut belongs to it
     if (options_.lines) {
-        push(LineEvent{std::string(text), lifecycle_.writer(), whole});
+        push(LineEvent{std::string(text), writer, whole});
     }
     if (fact) {
         push(std::move(*fact));
@@ -352,6 +357,7 @@ void Console::take_traps() {
 }
 
 void Console::frame(const frame::Frame& frame, frame::Lane) {
+    remains_.frame();
     {
         const std::scoped_lock lock(mutex_);
         ++counts_.frames;

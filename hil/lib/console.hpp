@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "bench/core/frame.hpp"
+#include "hil/lib/agent_remains.hpp"
 #include "hil/lib/chaos.hpp"
 #include "hil/lib/console_log.hpp"
 #include "hil/lib/lifecycle.hpp"
@@ -84,8 +85,8 @@ struct ConsoleCounts {
     std::uint64_t damaged = 0;     ///< frames that were none any more
     std::uint64_t tee_dropped = 0; ///< bytes that the tee's reader was too slow for
     std::uint64_t events_dropped = 0;
-    std::array<std::uint64_t, 3> text{}; ///< bytes of lines by Writer, line ends counted
-    std::uint64_t records = 0;           ///< of these lines that hold a probe's record: not in `text`
+    std::array<std::uint64_t, kWriters> text{}; ///< bytes of lines by Writer, line ends counted
+    std::uint64_t records = 0;                  ///< of these lines that hold a probe's record: not in `text`
 };
 
 /// A reader thread owns the stream: raw bytes to disk, frames to the agent's client, all other text to the tee, the
@@ -159,6 +160,7 @@ class Console {
     // The reader thread's own.
     frame::Decoder decoder_;
     LineAssembler assembler_;
+    AgentRemains remains_;
     LifecycleParser lifecycle_;
     TrapDecoder traps_;
     std::chrono::nanoseconds now_{};

@@ -4,6 +4,7 @@ find_package(Threads REQUIRED)
 find_library(serialport_library serialport REQUIRED)
 add_library(hil_controller STATIC
     agent_client.cpp
+    agent_remains.cpp
     chaos.cpp
     chaos_proxy.cpp
     console.cpp

@@ -125,6 +125,8 @@ const char* to_string(Writer writer) {
         return "kernel";
     case Writer::hypervisor:
         return "hypervisor";
+    case Writer::agent:
+        return "agent";
     case Writer::unattributed:
         break;
     }

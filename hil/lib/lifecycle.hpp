@@ -2,6 +2,7 @@
 // The lines by which a hypervisor and the root's kernel tell what becomes of a machine and its cells.
 #pragma once
 
+#include <cstddef>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -13,7 +14,9 @@ enum class Writer {
     unattributed,
     kernel,
     hypervisor,
+    agent, ///< what its damaged frames left; whole ones are no text
 };
+inline constexpr std::size_t kWriters = 4;
 const char* to_string(Writer writer);
 
 /// One fact from the console. `kind` is one of the names in lifecycle.cpp's table (cell-created, cpu-parked, …).

@@ -12,16 +12,20 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 from conftest import Bed, Boot, Command, plan
 
 from hil.errors import InfrastructureError
+from hil.flood import FloodGauge
 from hil.record_line import scan_records
 from hil.run_log import read_events
+from hil.runner import judged
 from hil.session import State
 from hil.target import CellUse
+from hil.verdict import Outcome
 
 PROBE = CellUse("ivshmem-latency.cell", "ivshmem-latency", "ivshmem-latency.bin", "device=0 peer=0")
 SERIES = ("round-trip", "root-to-inmate", "inmate-to-root", "empty-exchange")
@@ -124,3 +128,40 @@ def test_chaos_that_cannot_be(hil: Command) -> None:
         check=False,
     )
     assert refused.returncode == 2
+
+
+# --- The flood gauge is on whatever the line is like ---
+
+
+def test_damage_is_no_flood(bad: Bed) -> None:
+    """What damaged frames leave is the agent's; six seconds of it, as fast as the line goes, are no flood."""
+    bad.watch.flood = FloodGauge()
+    before = bad.watch.console.text_of("agent")
+    end = time.monotonic() + 6.5
+    while time.monotonic() < end:
+        assert bad.root.script("seq 400", "command").out.endswith(b"400\n")
+    assert bad.watch.console.text_of("agent") > before, "frames were damaged, and known as such"
+    bad.watch.flood = None
+
+
+def test_a_flood_on_a_bad_line_is_recognised_and_stopped(bad: Bed) -> None:
+    flood = CellUse("hello.cell", "hello", "fault.bin", "act=flood")
+    bad.machine.lifecycle.plan = plan(cells=(flood,), program="sleep 600")
+    bad.machine.session.skip(State.ENABLED)
+    verdict = judged(bad.machine, lambda: bad.machine.session.transition(State.COLLECTED))
+    assert (verdict.outcome, verdict.exit_code) == (Outcome.FAIL, 1), verdict.reason
+    assert re.search(r"flooded with \d+ kB/s .*ended it by shutting cell 'hello' down", verdict.reason)
+    assert bad.root.script("echo still here", "command").out == b"still here\n"
+    bad.root.destroy(flood)
+
+
+def test_a_flood_that_chaos_makes_blames_nobody(boot: Boot) -> None:
+    started = boot(plan(), chaos="seed=3,flood=0.001")
+    started.watch.flood = FloodGauge()
+
+    def talk() -> None:
+        while True:
+            started.root.script("seq 400", "command")
+
+    verdict = judged(started.machine, talk)
+    assert verdict.outcome is Outcome.INFRASTRUCTURE_ERROR and "--chaos itself floods the line" in verdict.reason

@@ -139,6 +139,44 @@ TEST(Console, TakesFramesOutOfTheTextAndTellsFacts) {
     EXPECT_EQ(drain(bench.console->tee()), "Created cell \"demo\"\r\n");
 }
 
+// The agent's part of what a console counted, and nobody's.
+std::pair<std::uint64_t, std::uint64_t> agents_and_nobodys(const Console& console) {
+    const auto text = console.counts().text;
+    return {text[static_cast<std::size_t>(Writer::agent)], text[static_cast<std::size_t>(Writer::unattributed)]};
+}
+
+TEST(Console, RemainsOfDamagedFramesAreTheAgentsAndHideNobodysLine) {
+    ConsoleOptions options;
+    options.lines = true;
+    Bench bench(options);
+    const std::string remains = a_frame(8).substr(1); // its start was lost
+    bench.say(a_frame(7) + remains + "[   12.345678] cpu 3: on\r\n" + remains + "\r\ninmate: hello\r\n");
+    const auto lines = bench.wait_for<LineEvent>(3);
+    ASSERT_EQ(lines.size(), 3u);
+    EXPECT_EQ(lines[0].writer, Writer::kernel);
+    EXPECT_EQ(lines[0].text, remains + "[   12.345678] cpu 3: on") << "shown as it came";
+    EXPECT_EQ(lines[1].writer, Writer::agent);
+    EXPECT_EQ(lines[2].writer, Writer::unattributed);
+    EXPECT_EQ(agents_and_nobodys(*bench.console), std::pair(2 * remains.size() + 1, sizeof "inmate: hello"));
+}
+
+TEST(Console, HighCharactersAreNobodysWhereNoAgentSpeaksOrTooMany) {
+    const std::string rubbish = a_frame(8).substr(1) + "\n";
+    std::string much;
+    while (much.size() < 40'000) {
+        much += rubbish;
+    }
+    for (const std::string& frames : {std::string(), a_frame(7), a_frame(7) + a_frame(8) + a_frame(9) + a_frame(10)}) {
+        Bench bench;
+        bench.say(frames + much);
+        EXPECT_TRUE(bench.console->wait_quiet(400ms, 3s));
+        const auto [agents, nobodys] = agents_and_nobodys(*bench.console);
+        EXPECT_EQ(agents + nobodys, much.size());
+        EXPECT_LE(agents, frames.empty() ? 0 : AgentRemains::kAtMost * 21 / 20) << "line ends counted";
+        EXPECT_GE(agents, frames.empty() ? 0 : AgentRemains::kPerFrame);
+    }
+}
+
 TEST(Console, ShowsAPromptThatHasNoLineEnd) {
     ConsoleOptions options;
     options.lines = true;
