@@ -10,7 +10,8 @@ import tempfile
 from pathlib import Path
 
 from hil import places
-from hil.run_directory import RUNNING, UNFINISHED, Holdings
+from hil.process import ProcessId
+from hil.run_directory import NAMELESS, RUNNING, UNFINISHED, Holdings
 from hil.verdict import Outcome, Verdict
 
 
@@ -18,7 +19,9 @@ def clean(base: Path | None = None) -> list[str]:
     """Looks through the run directories for runs whose controller is gone. Returns a sentence for each one found."""
     base = base or places.runs()
     found = []
-    for mark in sorted(base.glob(f"*/{RUNNING}")):
+    for nameless in base.glob(f"{NAMELESS}*"):
+        _forget(nameless)
+    for mark in sorted(base.glob(f"[!.]*/{RUNNING}")):
         try:
             holdings = Holdings.from_json(mark.read_text())
         except (OSError, ValueError, KeyError, TypeError):
@@ -26,6 +29,16 @@ def clean(base: Path | None = None) -> list[str]:
         if not holdings.controller.alive():
             found.append(_let_go(mark, holdings))
     return found
+
+
+def _forget(nameless: Path) -> None:
+    """Removes a directory whose maker was killed before it became a run's."""
+    pid, start = (*nameless.name.removeprefix(NAMELESS).split("-"), "", "")[:2]
+    if not (pid.isdigit() and start.isdigit()):
+        return
+    maker = ProcessId.of(int(pid))
+    if maker is None or maker.start != int(start):
+        shutil.rmtree(nameless, ignore_errors=True)
 
 
 def _let_go(mark: Path, holdings: Holdings) -> str:
@@ -73,11 +86,11 @@ def _events(run: Path) -> list[dict[str, object]]:
 def _close_events(run: Path, reason: str) -> None:
     """Appends the verdict that the run could not give itself, behind a line that may be cut short."""
     events = _events(run)
-    if not (run / "events.jsonl").exists() or any(e.get("event") == "verdict" for e in events):
+    if any(e.get("event") == "verdict" for e in events):
         return
     last = events[-1].get("t", 0) if events else 0
     verdict = Verdict.of(Outcome.INFRASTRUCTURE_ERROR, reason)
-    raw = (run / "events.jsonl").read_bytes()
+    raw = (run / "events.jsonl").read_bytes() if (run / "events.jsonl").exists() else b""
     with (run / "events.jsonl").open("a") as file:
         if raw and not raw.endswith(b"\n"):
             file.write("\n")

@@ -6,6 +6,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import secrets
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -24,6 +25,9 @@ RUNNING = "running"
 """There while the run lasts: JSON with the controller's identity and what it started (processes, scratch directory)."""
 UNFINISHED = "unfinished"
 """What RUNNING becomes when the controller was killed: the other files hold what it had until then."""
+
+NAMELESS = ".new-"
+"""How the name of a directory begins that is to become a run's: pid and start time of its maker follow."""
 
 CAUSES = {
     errno.ENOSPC: "the disk is full",
@@ -86,12 +90,14 @@ class RunDirectory:
         self.started = now or datetime.now(timezone.utc)
         stamp = self.started.strftime("%Y%m%dT%H%M%S")
         base = base or places.runs()
-        self.path = _new_directory(base, f"{stamp}Z-{harmless(target)}-{harmless(bench)}")
-        self.scratch = Path(tempfile.mkdtemp(prefix="hil-"))
         identity = ProcessId.of(os.getpid())
         assert identity is not None
+        self.scratch = Path(tempfile.gettempdir()) / f"hil-{secrets.token_hex(8)}"
         self._holdings = Holdings(identity, [], str(self.scratch), target)
-        self._mark()
+        # Whenever we are killed: what is there can be found by its mark, and is marked from the first moment on.
+        self.path = _new_directory(base, f"{stamp}Z-{harmless(target)}-{harmless(bench)}", self._holdings)
+        with writing(self.scratch):
+            self.scratch.mkdir(mode=0o700)
 
     def hold(self, process: ProcessId) -> None:
         """Notes a process that belongs to this run."""
@@ -112,17 +118,24 @@ class RunDirectory:
         write_whole(self.path / RUNNING, self._holdings.to_json())
 
 
-def _new_directory(base: Path, name: str) -> Path:
-    """Makes base/name, or base/name-2 and so on when it is taken."""
+def _new_directory(base: Path, name: str, holdings: Holdings) -> Path:
+    """Makes base/name, or base/name-2 and so on when it is taken. It appears with its mark in it, or not at all."""
     with writing(base):
         base.mkdir(parents=True, exist_ok=True)
-        for suffix in ["", *(f"-{n}" for n in range(2, 1000))]:
-            path = base / (name + suffix)
-            try:
-                path.mkdir()
-                return path
-            except FileExistsError:
-                continue
+        nameless = base / f"{NAMELESS}{holdings.controller.pid}-{holdings.controller.start}-{secrets.token_hex(4)}"
+        nameless.mkdir()
+        try:
+            write_whole(nameless / RUNNING, holdings.to_json())
+            for suffix in ["", *(f"-{n}" for n in range(2, 1000))]:
+                path = base / (name + suffix)
+                try:
+                    os.rename(nameless, path)
+                    return path
+                except OSError as error:
+                    if error.errno not in (errno.EEXIST, errno.ENOTEMPTY, errno.ENOTDIR):
+                        raise
+        finally:
+            shutil.rmtree(nameless, ignore_errors=True)
     raise InfrastructureError(f"cannot make a run directory: {base}/{name} and its 998 successors are taken")
 
 

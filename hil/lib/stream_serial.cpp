@@ -6,6 +6,8 @@
 
 #include <cerrno>
 #include <cstring>
+#include <filesystem>
+#include <system_error>
 
 namespace hil {
 
@@ -34,9 +36,15 @@ std::string text_or(const char* text, const char* otherwise) {
 } // namespace
 
 Result<std::unique_ptr<Stream>> SerialStream::open_path(const std::string& path, int baud) {
+    // libserialport knows devices by their kernel names only; what a by-id link points to may differ at each opening.
+    std::error_code failed;
+    const std::string device = std::filesystem::canonical(path, failed).string();
+    if (failed) {
+        return Error{"no serial port " + path + ": " + failed.message()};
+    }
     sp_port* port = nullptr;
-    if (sp_get_port_by_name(path.c_str(), &port) != SP_OK) {
-        return Error{"no serial port " + path + ": " + last_error()};
+    if (sp_get_port_by_name(device.c_str(), &port) != SP_OK) {
+        return Error{"no serial port " + path + " (" + device + "): " + last_error()};
     }
     if (sp_open(port, SP_MODE_READ_WRITE) != SP_OK) {
         const std::string why = last_error();

@@ -3,10 +3,13 @@
 
 from __future__ import annotations
 
+import os
 import re
+import signal
 import subprocess
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -17,6 +20,7 @@ from conftest import Bed, Boot, plan
 from hil import places
 from hil.event_log import EventLog
 from hil.lifecycle import Plan
+from hil.run_directory import RUNNING, Holdings
 from hil.runner import judged
 from hil.session import State
 from hil.target import CellUse
@@ -143,7 +147,11 @@ def test_an_inmate_that_traps_in_mid_measurement(own: Bed) -> None:
     assert junit(own, verdict) == {"failure"}
 
 
-@pytest.mark.parametrize("state", [State.ENABLED, State.LOADED, State.RUNNING])
+PARKS = (State.ENABLED, State.CREATED, State.LOADED, State.RUNNING, State.COLLECTED, State.DESTROYED)
+"""The states in which a hypervisor is there to park a CPU."""
+
+
+@pytest.mark.parametrize("state", PARKS, ids=lambda state: str(state.value))
 def test_the_root_parks(own: Bed, state: State) -> None:
     # The cell's RAM is the root's no more once the cell runs; the other address is nobody's.
     touch = f"devmem {PROBE_RAM if state is State.RUNNING else NOBODYS:#x} 32"
@@ -155,11 +163,63 @@ def test_the_root_parks(own: Bed, state: State) -> None:
         later = f"(sleep 3; {touch}) >/dev/null 2>&1 &"
         verdict = judge(own, measuring(PROBE, program=f"{later} {MEASURE}"), State.COLLECTED)
     else:
-        if state is State.LOADED:
-            assert judge(own, measuring(PROBE), State.LOADED).outcome is Outcome.PASS
+        if state is not State.ENABLED:
+            before = judge(own, measuring(PROBE, program=MEASURE.replace("1000000", "100")), state)
+            assert before.outcome is Outcome.PASS, before.reason
         verdict = judged(own.machine, act)
     assert (verdict.outcome, verdict.exit_code) == (Outcome.TRAP, 3), verdict.reason
     assert 'cell "qemu-root"' in verdict.reason and f"'{state.value}'" in verdict.reason
+
+
+@contextmanager
+def hanging(bed: Bed, scale: float = 0.05) -> Iterator[None]:
+    """QEMU stands still, and limits are short."""
+    (qemu,) = Holdings.from_json((bed.directory / RUNNING).read_text()).processes
+    limits = bed.machine.session.limits
+    before, limits.forced = limits.forced, scale
+    os.kill(qemu.pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(qemu.pid, signal.SIGCONT)
+        limits.forced = before
+
+
+def hangs(bed: Bed, state: State) -> str:
+    """The reason of the verdict when QEMU stands still on the way to `state`."""
+    with hanging(bed):
+        verdict = judged(bed.machine, lambda: bed.machine.session.transition(state))
+    assert (verdict.outcome, verdict.exit_code) == (Outcome.INFRASTRUCTURE_ERROR, 4), verdict.reason
+    assert "QEMU does not answer its control socket: it hangs or is stopped" in verdict.reason
+    assert f"to '{state.value}'" in verdict.reason and "passed its limit of" in verdict.reason
+    return verdict.reason
+
+
+def test_qemu_hangs_before_the_agent(boot: Boot) -> None:
+    started = boot(plan(), upto=State.SHELL)
+    assert "plain shell" in hangs(started, State.AGENT)
+    started.machine.off()
+
+
+def test_qemu_hangs_later(own: Bed) -> None:
+    """In `login` and `collected` nothing of the machine is awaited; the next state tells. See also test_verdicts.py."""
+    assert judge(own, measuring(PROBE), State.CREATED).outcome is Outcome.PASS
+    assert "'load'" in hangs(own, State.LOADED)
+    own.machine.session.skip(State.COLLECTED)
+    assert "'destroy'" in hangs(own, State.DESTROYED)
+    tidy(own)
+    own.machine.session.skip(State.DESTROYED)
+    assert "'driver'" in hangs(own, State.DISABLED)
+
+
+def test_a_flood_that_the_root_cannot_stop(own: Bed) -> None:
+    flood = CellUse("hello.cell", "hello", "fault.bin", "act=flood")
+    killed = "sleep 2; kill -9 $PPID $(pidof hil-agent); sleep 600"
+    own.machine.session.limits.forced = 0.5
+    verdict = judge(own, plan(cells=(flood,), program=killed), State.COLLECTED)
+    assert (verdict.outcome, verdict.exit_code) == (Outcome.FAIL, 1), verdict.reason
+    assert re.search(r"flooded with \d+ kB/s .*fault: flood", verdict.reason)
+    assert "could not shut cell 'hello' down, the machine is switched off" in verdict.reason
 
 
 def test_a_kernel_panic(own: Bed) -> None:

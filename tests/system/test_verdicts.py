@@ -8,9 +8,11 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from random import Random
 
 import pytest
 from conftest import REPOSITORY, Command
@@ -97,11 +99,22 @@ def test_qemu_refuses_to_start(hil: Command, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("state", "step"),
-    [("boot", "first console"), ("shell", ""), ("enabled", "jailhouse enable"), ("running", "records")],
+    ("state", "step", "words"),
+    [
+        ("boot", "first console", LONG),
+        ("shell", "", LONG),
+        ("agent", "", LONG),
+        ("enabled", "jailhouse enable", LONG),
+        ("created", "", LONG),
+        ("loaded", "", LONG),
+        ("running", "records", LONG),
+        ("destroyed", "", SHORT),
+        ("disabled", "", SHORT),
+    ],
 )
-def test_qemu_dies(hil: Command, state: str, step: str) -> None:
-    started = Started(hil, *LONG)
+def test_qemu_dies(hil: Command, state: str, step: str, words: tuple[str, ...]) -> None:
+    """There is nothing to wait for in `login` on this target, and nothing of the machine in `collected`."""
+    started = Started(hil, *words)
     run = started.wait_for_state(state, step)
     (qemu,) = holdings(run).processes
     os.kill(qemu.pid, signal.SIGKILL)
@@ -182,6 +195,67 @@ def test_controller_killed(hil: Command, state: str, step: str) -> None:
     finally:
         bystander.kill()
         bystander.wait()
+
+
+def environment_of(process: Path) -> bytes:
+    try:
+        return (process / "environ").read_bytes()
+    except OSError:
+        return b""  # it is gone, or another user's
+
+
+def processes_of(runs: Path) -> list[str]:
+    """Every process that was started with this directory for its runs, the controller's children too."""
+    mine = f"HIL_RUNS={runs}".encode()
+    return [path.name for path in Path("/proc").glob("[0-9]*") if mine in environment_of(path).split(b"\0")]
+
+
+MOMENTS = 12 if os.environ.get("HIL_NIGHTLY") else 3
+
+
+def test_controller_killed_at_any_moment(hil: Command) -> None:
+    """Each run is the next one of the run that was killed before it; moments from its first instruction to its end."""
+    random = Random(20260301)
+    bystander = subprocess.Popen(["sleep", "600"], start_new_session=True)
+    killed: list[tuple[Path, Holdings]] = []
+    try:
+        for number in range(MOMENTS):
+            moment = (number + random.random()) * 6 / MOMENTS
+            process = hil.start(*SHORT)
+            time.sleep(moment)
+            process.kill()
+            process.communicate()
+            end = time.monotonic() + 5
+            while (left := processes_of(hil.runs)) and time.monotonic() < end:
+                time.sleep(0.02)
+            assert not left, f"after {moment:.2f} s: processes {left} outlived their controller"
+            killed += [(mark.parent, holdings(mark.parent)) for mark in hil.runs.glob(f"[!.]*/{RUNNING}")]
+        done = hil.run(*SHORT)
+        assert done.returncode == 0, done.stderr
+        assert bystander.poll() is None and not list(hil.runs.glob(f"*/{RUNNING}")) and not list(hil.runs.glob(".*"))
+        for run, held in killed:
+            assert (run / UNFINISHED).exists() and not Path(held.scratch).exists()
+            verdict = verdict_of(run)
+            assert verdict.exit_code == 4 and f"pid {held.controller.pid}" in verdict.reason, verdict.reason
+        assert killed, "a moment after the start of a run was among them"
+    finally:
+        bystander.kill()
+        bystander.wait()
+
+
+def test_the_wall_clock_jumps(hil: Command, tmp_path: Path) -> None:
+    """Six hours back and forth at every look, for controller and QEMU alike."""
+    shim = tmp_path / "jumping_clock.so"
+    source = REPOSITORY / "tests/system/jumping_clock.c"
+    subprocess.run(["cc", "-shared", "-fPIC", "-Wall", "-Werror", "-o", shim, source], check=True)
+    looks = [sys.executable, "-c", "import time; print(*(time.time() for _ in range(4)))"]
+    said = subprocess.run(looks, env={**os.environ, "LD_PRELOAD": str(shim)}, capture_output=True, check=True).stdout
+    first, second = (float(word) for word in said.split()[:2])
+    assert abs(first - second) > 40_000, "the clock does jump"
+    done = hil.run(*SHORT, LD_PRELOAD=str(shim))
+    assert done.returncode == 0, done.stdout[-500:] + done.stderr
+    times = [json.loads(line)["t"] for line in (hil.only_run() / "events.jsonl").read_text().splitlines()]
+    assert times == sorted(times) and 0 <= times[0] and times[-1] < 300
 
 
 def test_two_runs_on_one_target(hil: Command) -> None:

@@ -175,6 +175,22 @@ TEST(Stream, SerialPortsThatAreNotThere) {
     EXPECT_NE(other.error().message.find("NO-SUCH-NUMBER"), std::string::npos);
 }
 
+TEST(Stream, SerialPortsAreFoundBehindTheirByIdLinks) {
+    // Any device that the kernel lists among its terminals does; this one may be opened by everybody.
+    const std::string link = testing::TempDir() + "hil-by-id-" + std::to_string(getpid());
+    std::filesystem::create_symlink("/dev/ptmx", link);
+    auto source = make_stream_source("serial:" + link + "@115200");
+    ASSERT_TRUE(source);
+    const auto stream = (*source)->open();
+    std::filesystem::remove(link);
+    if (!stream) {
+        EXPECT_EQ(stream.error().message.find("no serial port"), std::string::npos) << stream.error().message;
+    }
+    const auto gone = (*source)->open();
+    ASSERT_FALSE(gone);
+    EXPECT_NE(gone.error().message.find("no serial port " + link), std::string::npos) << gone.error().message;
+}
+
 TEST(Rfc2217, NegotiatesEscapesAndSetsTheBaudRate) {
     std::array<int, 2> ends{};
     ASSERT_EQ(socketpair(AF_UNIX, SOCK_STREAM, 0, ends.data()), 0);

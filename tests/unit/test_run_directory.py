@@ -20,7 +20,7 @@ from hil.event_log import EventLog
 from hil.lock import TargetLock
 from hil.process import ProcessId, start_bound
 from hil.run_log import read_events
-from hil.run_directory import RUNNING, UNFINISHED, Holdings, RunDirectory, find_run, write_whole
+from hil.run_directory import NAMELESS, RUNNING, UNFINISHED, Holdings, RunDirectory, find_run, write_whole
 from hil.verdict import Outcome, Verdict
 
 NOON = datetime(2026, 11, 21, 12, 0, 0, tzinfo=timezone.utc)
@@ -157,6 +157,34 @@ def test_a_process_that_got_an_old_number_is_left_alone(tmp_path: Path) -> None:
     finally:
         other.kill()
         other.wait()
+
+
+def test_what_was_killed_before_it_was_a_run_is_removed(tmp_path: Path) -> None:
+    own = ProcessId.of(os.getpid())
+    assert own is not None
+    for start, name in ((own.start, "being-made"), (own.start - 1, "dead"), (own.start - 1, "dead-and-marked")):
+        (tmp_path / f"{NAMELESS}{own.pid}-{start}-{name}").mkdir()
+    (tmp_path / f"{NAMELESS}{own.pid}-{own.start - 1}-dead-and-marked" / RUNNING).write_text("{}")
+    (tmp_path / f"{NAMELESS}of somebody else").mkdir()
+    assert leftovers.clean(tmp_path) == []
+    kept = {path.name.removeprefix(NAMELESS) for path in tmp_path.iterdir()}
+    assert kept == {f"{own.pid}-{own.start}-being-made", "of somebody else"}
+
+
+def test_a_run_that_was_killed_before_its_first_event_has_a_verdict_too(tmp_path: Path) -> None:
+    run = killed_run(tmp_path, None)
+    (run / "events.jsonl").unlink()
+    assert len(leftovers.clean(tmp_path)) == 1
+    assert read_events(run / "events.jsonl").verdict().exit_code == 4
+
+
+def test_runs_of_one_second_have_names_of_their_own(tmp_path: Path) -> None:
+    runs = [RunDirectory("qemu", "b", NOON, tmp_path) for _ in range(3)]
+    assert len({run.path for run in runs}) == 3 and all((run.path / RUNNING).exists() for run in runs)
+    assert not list(tmp_path.glob(f"{NAMELESS}*"))
+    for run in runs:
+        assert run.scratch.stat().st_mode & 0o777 == 0o700
+        run.finish()
 
 
 def test_a_run_that_lasts_is_left_alone(tmp_path: Path) -> None:
