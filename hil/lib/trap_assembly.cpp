@@ -11,19 +11,21 @@ namespace {
 using R = TrapRegister;
 using T = TrapFactType;
 
+/// One line of at most 160 bytes, without runs of white space.
 std::string cleaned(std::string_view text) {
-    std::string out;
-    out.reserve(std::min<std::size_t>(text.size(), 160));
-    for (char c : text.substr(0, 400)) {
+    text = text.substr(0, 400);
+    std::string out(text.size(), '\0');
+    std::size_t length = 0;
+    char before = ' ';
+    for (char c : text) {
         const char plain = is_space(c) ? ' ' : c;
-        if (plain != ' ' || (!out.empty() && out.back() != ' ')) {
-            out.push_back(plain);
+        if (plain != ' ' || before != ' ') {
+            out[length++] = plain;
         }
+        before = plain;
     }
-    while (!out.empty() && out.back() == ' ') {
-        out.pop_back();
-    }
-    out.resize(std::min<std::size_t>(out.size(), 160));
+    length -= length > 0 && out[length - 1] == ' ' ? 1 : 0;
+    out.resize(std::min<std::size_t>(length, 160));
     return out;
 }
 
@@ -46,11 +48,10 @@ std::optional<std::string> cell_name(std::string_view raw) {
 
 class Assembler {
   public:
-    Assembler(std::string_view text, const std::vector<TrapFact>& facts) : text_(text), facts_(facts) {
-        drafts_.reserve(2);
-    }
+    Assembler(std::string_view text, const std::vector<TrapFact>& facts, std::vector<TrapDraft>& drafts)
+        : text_(text), facts_(facts), drafts_(drafts) {}
 
-    std::vector<TrapDraft> run() {
+    void run() {
         for (std::size_t i = 0; i < facts_.size(); ++i) {
             const TrapFact& fact = facts_[i];
             switch (fact.type) {
@@ -82,7 +83,6 @@ class Assembler {
                 break;
             }
         }
-        return std::move(drafts_);
     }
 
   private:
@@ -346,7 +346,7 @@ class Assembler {
 
     std::string_view text_;
     const std::vector<TrapFact>& facts_;
-    std::vector<TrapDraft> drafts_;
+    std::vector<TrapDraft>& drafts_;
     std::size_t rows_ = none;      // the draft that took the last register
     std::size_t last_park_ = none; // the draft that took the last Parking line
     std::size_t late_ = none;      // a closed draft (its number plus one) whose dump follows it
@@ -377,8 +377,9 @@ TrapKind kind_of_class(std::uint32_t exception_class) {
 
 } // namespace
 
-std::vector<TrapDraft> assemble_traps(std::string_view text, const std::vector<TrapFact>& facts) {
-    return Assembler(text, facts).run();
+void assemble_traps(std::string_view text, const std::vector<TrapFact>& facts, std::vector<TrapDraft>& drafts) {
+    drafts.clear();
+    Assembler(text, facts, drafts).run();
 }
 
 bool is_whole(const TrapDraft& draft) {

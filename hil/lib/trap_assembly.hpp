@@ -38,8 +38,8 @@ struct TrapDraft {
     std::array<Place, trap_register_count> place; // of each register that is present
 };
 
-/// Puts `facts` of `text` together. The drafts come in the order of their first elements.
-std::vector<TrapDraft> assemble_traps(std::string_view text, const std::vector<TrapFact>& facts);
+/// Puts `facts` of `text` together: `drafts` in the order of their first elements.
+void assemble_traps(std::string_view text, const std::vector<TrapFact>& facts, std::vector<TrapDraft>& drafts);
 
 /// Kind, class, pc and syndrome as they follow from what was assembled; says whether enough is there for an event.
 bool conclude_trap(TrapDraft& draft);

@@ -2,9 +2,11 @@
 // TrapCursor: reads the elements of a trap's lines where white space, line ends and quote marks may stand anywhere.
 #pragma once
 
+#include "hil/lib/trap_hex.hpp"
 #include "hil/lib/trap_text.hpp"
 
 #include <cstdint>
+#include <cstring>
 #include <string_view>
 
 namespace hil {
@@ -30,25 +32,11 @@ class TrapCursor {
 
     /// The letters of `text`; a space in it, and any place between its letters, may be any white space in the input
     /// (what wrapping and text taken from a PDF do). On failure the cursor stays.
-    bool literal(std::string_view text) {
-        const char* const start = at_;
-        for (char c : text) {
-            if (c == ' ') {
-                skip_space();
-                continue;
-            }
-            if (at_ < end_ && *at_ == c) {
-                ++at_;
-                continue;
-            }
-            skip_space();
-            if (at_ >= end_ || *at_ != c) {
-                at_ = start;
-                return false;
-            }
-            ++at_;
-        }
-        return true;
+    bool literal(std::string_view text) { return verbatim(text.data(), text.size()) || spaced(text); }
+
+    /// The same for a constant, whose length the compiler then knows.
+    template <std::size_t size> bool literal(const char (&text)[size]) {
+        return verbatim(text, size - 1) || spaced({text, size - 1});
     }
 
     /// Adjacent decimal digits.
@@ -88,13 +76,8 @@ class TrapCursor {
         skip_space();
         if (static_cast<std::size_t>(end_ - at_) > count) { // the usual case: all adjacent
             std::uint64_t adjacent = 0;
-            unsigned wrong = 0;
-            for (unsigned i = 0; i < count; ++i) {
-                const unsigned digit = hex_values[static_cast<unsigned char>(at_[i])];
-                wrong |= digit;
-                adjacent = adjacent << 4 | (digit & 15);
-            }
-            if (wrong < 16 && hex_values[static_cast<unsigned char>(at_[count])] > 15) {
+            const bool all = count == 16 ? read_hex_16(at_, adjacent) : read_hex(at_, count, adjacent);
+            if (all && hex_values[static_cast<unsigned char>(at_[count])] > 15) {
                 value = adjacent;
                 at_ += count;
                 return true;
@@ -176,6 +159,39 @@ class TrapCursor {
     }
 
   private:
+    /// The usual case of literal().
+    bool verbatim(const char* text, std::size_t size) {
+        if (static_cast<std::size_t>(end_ - at_) < size || std::memcmp(at_, text, size) != 0) {
+            return false;
+        }
+        at_ += size;
+        if (size > 0 && text[size - 1] == ' ') {
+            skip_space();
+        }
+        return true;
+    }
+
+    bool spaced(std::string_view text) {
+        const char* const start = at_;
+        for (char c : text) {
+            if (c == ' ') {
+                skip_space();
+                continue;
+            }
+            if (at_ < end_ && *at_ == c) {
+                ++at_;
+                continue;
+            }
+            skip_space();
+            if (at_ >= end_ || *at_ != c) {
+                at_ = start;
+                return false;
+            }
+            ++at_;
+        }
+        return true;
+    }
+
     const char* at_;
     const char* end_;
 };

@@ -26,7 +26,7 @@ const char* find_newline(const char* begin, const char* end) {
 }
 
 bool is_blank(std::string_view line) {
-    return line.find_first_not_of(" \t\r\n>|") == std::string_view::npos;
+    return std::all_of(line.begin(), line.end(), [](char c) { return is_space(c) || c == '>' || c == '|'; });
 }
 
 bool ends_report(std::string_view line) {
@@ -105,7 +105,7 @@ const char* TrapDecoder::idle(const char* cursor, const char* end) {
     remember({cursor, static_cast<std::size_t>(line_start - cursor)});
     if (anchor < end) {
         collecting_ = true;
-        region_ = std::exchange(history_, {});
+        region_.swap(history_); // empty then, and both keep what memory they have
         region_line_ = line_ - count_newlines(region_.data(), region_.data() + region_.size());
         quiet_lines_ = 0;
         attempts_ = 0;
@@ -130,51 +130,71 @@ void TrapDecoder::remember(std::string_view bytes) {
 void TrapDecoder::collect(std::string_view line) {
     region_.append(line);
     line_ += line.ends_with('\n') ? 1 : 0;
-    if (!is_blank(line)) {
-        quiet_lines_ = looks_like_trap(line) ? 0 : quiet_lines_ + 1;
-    }
+    quiet_lines_ += is_blank(line) ? 0 : 1;
     if (ends_report(line) && attempts_ < attempt_limit) {
         ++attempts_;
         decode(true);
-    } else if (quiet_lines_ >= quiet_limit || region_.size() >= region_limit) {
+        return;
+    }
+    if (quiet_lines_ >= quiet_limit) { // only now it is worth while to look at them
+        quiet_lines_ = quiet_at_end();
+    }
+    if (quiet_lines_ >= quiet_limit || region_.size() >= region_limit) {
         decode(false);
     }
 }
 
+/// The number of lines (blank ones apart) after the last one that looks like a trap.
+std::size_t TrapDecoder::quiet_at_end() const {
+    std::size_t quiet = 0;
+    std::string_view rest = region_;
+    while (!rest.empty() && quiet < quiet_limit) {
+        const std::size_t before = rest.find_last_of('\n', rest.size() - 2);
+        const std::size_t start = before == std::string_view::npos || rest.size() == 1 ? 0 : before + 1;
+        const std::string_view line = rest.substr(start);
+        if (!is_blank(line)) {
+            if (looks_like_trap(line)) {
+                break;
+            }
+            ++quiet;
+        }
+        rest.remove_suffix(line.size());
+    }
+    return quiet;
+}
+
 void TrapDecoder::decode(bool cut_early) {
-    TrapRegionResult result = decode_trap_region(region_, region_line_, !cut_early);
-    if (cut_early && !result.whole) {
+    found_.clear();
+    const bool whole = decode_trap_region(region_, region_line_, !cut_early, found_);
+    if (cut_early && !whole) {
         return;
     }
     collecting_ = false;
     region_.clear();
     history_.clear();
-    emit(std::move(result.events));
+    for (TrapEvent& event : found_) {
+        emit(std::move(event));
+    }
 }
 
-void TrapDecoder::emit(std::vector<TrapEvent> events) {
-    for (TrapEvent& event : events) {
-        if (repeats_last_end(event)) {
-            continue;
-        }
-        if (event.outcome != TrapOutcome::unknown) {
-            last_end_ = {event.cpu, event.cell, event.last_line};
-        }
-        if (event.arch != TrapArch::unknown) {
-            last_arch_ = event.arch;
-        } else if (event.kind == TrapKind::unknown && last_arch_ != TrapArch::unknown) {
-            event.arch = last_arch_;
-            event.infer(TrapField::arch);
-        }
-        if (events_.size() >= event_limit) {
-            events_.erase(events_.begin(), events_.begin() + event_limit / 2);
-            dropped_ += event_limit / 2;
-        }
-        if (events_.capacity() == 0) {
-            events_.reserve(16);
-        }
-        events_.push_back(std::move(event));
+void TrapDecoder::emit(TrapEvent&& event) {
+    if (repeats_last_end(event)) {
+        return;
     }
+    if (event.outcome != TrapOutcome::unknown) {
+        last_end_ = {event.cpu, event.cell, event.last_line};
+    }
+    if (event.arch != TrapArch::unknown) {
+        last_arch_ = event.arch;
+    } else if (event.kind == TrapKind::unknown && last_arch_ != TrapArch::unknown) {
+        event.arch = last_arch_;
+        event.infer(TrapField::arch);
+    }
+    if (events_.size() >= event_limit) {
+        events_.erase(events_.begin(), events_.begin() + event_limit / 2);
+        dropped_ += event_limit / 2;
+    }
+    events_.push_back(std::move(event));
 }
 
 /// The Parking line of the event before, a second time: two terminals wrote the same log, or lines are doubled.
@@ -210,6 +230,11 @@ void TrapDecoder::finish() {
 
 std::vector<TrapEvent> TrapDecoder::take() {
     return std::exchange(events_, {});
+}
+
+void TrapDecoder::take(std::vector<TrapEvent>& into) {
+    into.clear();
+    into.swap(events_);
 }
 
 std::vector<TrapEvent> decode_traps(std::string_view text) {

@@ -30,6 +30,8 @@ class TrapDecoder {
     void finish();
     /// The events completed since the last call, in the order of the input.
     [[nodiscard]] std::vector<TrapEvent> take();
+    /// The same into a vector whose memory is used again; what was in it is dropped.
+    void take(std::vector<TrapEvent>& into);
     /// True while a region that looks like a trap is being collected.
     [[nodiscard]] bool pending() const { return collecting_; }
     [[nodiscard]] std::uint64_t dropped() const { return dropped_; }
@@ -39,7 +41,8 @@ class TrapDecoder {
     void collect(std::string_view line);
     void decode(bool cut_early);
     void remember(std::string_view bytes);
-    void emit(std::vector<TrapEvent> events);
+    std::size_t quiet_at_end() const;
+    void emit(TrapEvent&& event);
     bool repeats_last_end(const TrapEvent& event) const;
 
     struct End {
@@ -53,12 +56,13 @@ class TrapDecoder {
     std::string region_;            // the lines that look like a trap, and those between
     std::uint64_t line_ = 1;        // number of the line that comes next
     std::uint64_t region_line_ = 1; // number of the region's first line
-    std::size_t quiet_lines_ = 0;   // lines without anything of a trap at the region's end
+    std::size_t quiet_lines_ = 0;   // lines at the region's end without anything of a trap: not more than these
     std::size_t attempts_ = 0;      // early decodings of this region that found it incomplete
     bool collecting_ = false;
     End last_end_; // of the event before
     TrapArch last_arch_ = TrapArch::unknown;
     std::uint64_t dropped_ = 0;
+    std::vector<TrapEvent> found_; // of the last region; its capacity is kept
     std::vector<TrapEvent> events_;
 };
 

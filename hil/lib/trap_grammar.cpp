@@ -67,9 +67,9 @@ constexpr bool boundary_before(std::string_view text, const char* at) {
     return at == text.data() || !(is_digit(at[-1]) || is_alpha(at[-1]) || at[-1] == '_' || at[-1] == '.');
 }
 
-/// Matches one form at the cursor; fills the fact's holes.
-bool match_form(TrapCursor cursor, const TrapForm& form, TrapFact& fact, const char*& end) {
-    std::string_view rest = form.pattern;
+/// Matches a form from its byte `from` on at the cursor; fills the fact's holes.
+bool match_form(TrapCursor cursor, const TrapForm& form, std::size_t from, TrapFact& fact, const char*& end) {
+    std::string_view rest = form.pattern.substr(from);
     while (!rest.empty()) {
         const std::size_t hole = std::min(rest.find('%'), rest.size());
         if (!cursor.literal(rest.substr(0, hole))) {
@@ -272,14 +272,19 @@ class Scanner {
     const char* x86_variable(const char* p, std::string_view label, R name);
     const char* x86_wide(const char* p, std::string_view label, R name);
 
-    const char* form(const char* p, char first) {
+    /// A form that begins with `prefix`, which ends in a space.
+    const char* form(const char* p, std::string_view prefix) {
+        TrapCursor after = cursor(p);
+        if (!after.literal(prefix) || after.done()) {
+            return nullptr;
+        }
         for (const TrapForm& candidate : forms) {
-            if (candidate.pattern[0] != first) {
+            if (!candidate.pattern.starts_with(prefix) || candidate.pattern[prefix.size()] != after.peek()) {
                 continue;
             }
             TrapFact fact;
             const char* end = nullptr;
-            if (match_form(cursor(p), candidate, fact, end)) {
+            if (match_form(after, candidate, prefix.size(), fact, end)) {
                 fact.begin = static_cast<std::uint32_t>(p - text_.data());
                 fact.end = static_cast<std::uint32_t>(end - text_.data());
                 fact.mid_sentence = words_before(p);
@@ -290,7 +295,7 @@ class Scanner {
         return nullptr;
     }
 
-    const char* head(const char* p) { return form(p, 'U'); }
+    const char* head(const char* p) { return form(p, "Unhandled "); }
 
     /// "nhandled data read at 0x…(4)": another writer's bytes stand between its first letter and the rest, or it is cut
     /// off. A small u means that a person wrote the line again: that is not evidence.
@@ -305,7 +310,7 @@ class Scanner {
         static constexpr TrapForm rest{"nhandled data %a at 0x%x(%d)", K::data, A::unknown, false};
         TrapFact fact;
         const char* end = nullptr;
-        if (!match_form(cursor(p), rest, fact, end)) {
+        if (!match_form(cursor(p), rest, 0, fact, end)) {
             return nullptr;
         }
         fact.damaged = true;
@@ -325,7 +330,7 @@ class Scanner {
         if (const char* end = class_line(after.at(), p)) {
             return end;
         }
-        if (const char* end = form(p, 'F')) {
+        if (const char* end = form(p, "FATAL: ")) {
             return end;
         }
         const char* stop = std::find(c.at(), text_.data() + text_.size(), '\n');

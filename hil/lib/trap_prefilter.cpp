@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// Sixteen bytes at a time, with the compiler's vectors (SSE2, NEON): is there one of a few rare pairs of letters? Only
-// there the anchors themselves are compared.
+// Is there one of a few rare pairs of letters? Only there the anchors themselves are compared.
 #include "hil/lib/trap_prefilter.hpp"
 
 #include "hil/lib/trap_text.hpp"
+#include "hil/lib/trap_vector.hpp"
 
 #include <array>
 #include <cstring>
@@ -11,19 +11,7 @@
 namespace hil {
 namespace {
 
-using Vector = unsigned char __attribute__((vector_size(16)));
-using Halves = std::uint64_t __attribute__((vector_size(16)));
-
-Vector load(const char* p) {
-    Vector v;
-    std::memcpy(&v, p, sizeof v);
-    return v;
-}
-
-bool any(Vector v) {
-    const Halves h = reinterpret_cast<Halves>(v);
-    return (h[0] | h[1]) != 0;
-}
+using Vector = TrapVector;
 
 struct Anchor {
     std::string_view text;
@@ -43,8 +31,8 @@ Vector pair(Vector a, Vector b, unsigned char first, unsigned char second) {
 }
 
 Vector candidates(const char* p) {
-    const Vector a = load(p);
-    const Vector b = load(p + 1);
+    const Vector a = load_vector(p);
+    const Vector b = load_vector(p + 1);
     return pair(a, b, 'F', 'A') | pair(a, b, 'n', 'h') | pair(a, b, 'C', 'e') | pair(a, b, 'x', 'c') |
            pair(a, b, 's', 'r') | pair(a, b, 'l', 'r') | pair(a, b, 'R', 'I') | pair(a, b, 'E', 'F') |
            pair(a, b, 'H', 'Y');
@@ -75,7 +63,7 @@ const char* find_trap_anchor(const char* begin, const char* end) {
     const char* p = begin;
     for (; end - p > 16; p += 16) {
         const Vector hit = candidates(p);
-        if (!any(hit)) {
+        if (!any_of(hit)) {
             continue;
         }
         for (std::size_t i = 0; i < 16; ++i) {
@@ -98,7 +86,7 @@ std::uint64_t count_newlines(const char* begin, const char* end) {
     while (end - p >= 16) {
         Vector sum{};
         for (int round = 0; round < 255 && end - p >= 16; ++round, p += 16) {
-            sum -= reinterpret_cast<Vector>(load(p) == static_cast<unsigned char>('\n'));
+            sum -= reinterpret_cast<Vector>(load_vector(p) == static_cast<unsigned char>('\n'));
         }
         for (std::size_t i = 0; i < 16; ++i) {
             total += sum[i];

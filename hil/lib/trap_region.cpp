@@ -42,35 +42,34 @@ TrapEvent publish(TrapDraft& draft, const TrapText& text) {
 
 } // namespace
 
-TrapRegionResult decode_trap_region(std::string_view raw, std::uint64_t first_line, bool recover) {
+bool decode_trap_region(std::string_view raw, std::uint64_t first_line, bool recover, std::vector<TrapEvent>& events) {
     const TrapText text(raw, first_line);
-    thread_local std::vector<TrapFact> facts; // its capacity is kept from region to region
+    thread_local std::vector<TrapFact> facts; // their capacity is kept from region to region
+    thread_local std::vector<TrapDraft> drafts;
     scan_traps(text.view(), facts);
-    std::vector<TrapDraft> drafts = assemble_traps(text.view(), facts);
-    TrapRegionResult result;
-    result.whole = !drafts.empty() && std::all_of(drafts.begin(), drafts.end(), is_whole);
-    if (recover && !result.whole) {
+    assemble_traps(text.view(), facts, drafts);
+    const bool whole = !drafts.empty() && std::all_of(drafts.begin(), drafts.end(), is_whole);
+    if (!recover && !whole) {
+        return false;
+    }
+    if (!whole) {
         recover_traps(text.view(), drafts);
     }
-    if (!recover && !result.whole) {
-        return result;
-    }
-    const TrapArch console = result.whole ? TrapArch::unknown : arch_of_console(text.view());
+    const TrapArch console = whole ? TrapArch::unknown : arch_of_console(text.view());
     for (TrapDraft& draft : drafts) {
         draft.keep = conclude_trap(draft);
     }
-    result.events.reserve(drafts.size());
-    for (std::size_t i = 0; i < drafts.size(); ++i) {
-        if (!drafts[i].keep || is_mention(drafts[i], drafts)) {
+    for (TrapDraft& draft : drafts) {
+        if (!draft.keep || is_mention(draft, drafts)) {
             continue;
         }
-        if (drafts[i].event.arch == TrapArch::unknown && console != TrapArch::unknown) {
-            drafts[i].event.arch = console;
-            drafts[i].event.infer(TrapField::arch);
+        if (draft.event.arch == TrapArch::unknown && console != TrapArch::unknown) {
+            draft.event.arch = console;
+            draft.event.infer(TrapField::arch);
         }
-        result.events.push_back(publish(drafts[i], text));
+        events.push_back(publish(draft, text));
     }
-    return result;
+    return whole;
 }
 
 } // namespace hil

@@ -10,12 +10,9 @@
 
 namespace hil {
 
-struct TrapRegionResult {
-    std::vector<TrapEvent> events;
-    bool whole = false; // at least one event, and each of them complete and verbatim
-};
-
-/// Decodes one region. first_line: number of its first line. recover: also read what is damaged (slow).
-TrapRegionResult decode_trap_region(std::string_view raw, std::uint64_t first_line, bool recover);
+/// Decodes one region and appends its events. first_line: number of its first line. recover: also read what is damaged
+/// (slow); without it a region that is not whole yields nothing. Returns whether it was whole: at least one report, and
+/// each of them complete and verbatim.
+bool decode_trap_region(std::string_view raw, std::uint64_t first_line, bool recover, std::vector<TrapEvent>& events);
 
 } // namespace hil

@@ -2,6 +2,7 @@
 #include "hil/lib/trap_text.hpp"
 
 #include "hil/lib/trap_prefilter.hpp"
+#include "hil/lib/trap_vector.hpp"
 
 #include <algorithm>
 #include <array>
@@ -13,13 +14,14 @@ namespace {
 
 constexpr char escape = '\x1b';
 
-using Vector = unsigned char __attribute__((vector_size(16)));
-using Halves = std::uint64_t __attribute__((vector_size(16)));
+using Vector = TrapVector;
+using SignedVector = signed char __attribute__((vector_size(16)));
 
-Vector load(const char* p) {
-    Vector v;
-    std::memcpy(&v, p, sizeof v);
-    return v;
+/// Cheap and too eager: where it finds nothing, suspicious() finds nothing either.
+Vector perhaps_suspicious(Vector a, Vector b) {
+    const auto control = reinterpret_cast<SignedVector>(a) < 0x20; // beyond ASCII, too
+    return reinterpret_cast<Vector>((control & (a != '\n') & (a != '\r')) | (a == 0x7f) | (a == '&') |
+                                    ((a == '=') & (b != '0')) | ((a == b) & (a > 'B')));
 }
 
 /// Places in `a` (whose next bytes are `b`) that a clean log does not have: controls, bytes beyond ASCII, entities,
@@ -31,18 +33,23 @@ Vector suspicious(Vector a, Vector b) {
     return reinterpret_cast<Vector>(control | (a >= 0x7f) | (a == '&') | code | doubled);
 }
 
+bool is_suspicious(const char* p) {
+    const Vector a = load_vector(p);
+    const Vector b = load_vector(p + 1);
+    return any_of(perhaps_suspicious(a, b)) && any_of(suspicious(a, b));
+}
+
 bool needs_cleaning(std::string_view raw) {
-    Vector found{};
     std::size_t i = 0;
     for (; i + 17 <= raw.size(); i += 16) {
-        found |= suspicious(load(raw.data() + i), load(raw.data() + i + 1));
+        if (is_suspicious(raw.data() + i)) {
+            return true;
+        }
     }
     std::array<char, 17> tail{};
     tail.fill(' ');
     std::copy(raw.begin() + static_cast<std::ptrdiff_t>(i), raw.end(), tail.begin());
-    found |= suspicious(load(tail.data()), load(tail.data() + 1));
-    const Halves halves = reinterpret_cast<Halves>(found);
-    return (halves[0] | halves[1]) != 0;
+    return is_suspicious(tail.data());
 }
 
 /// The length of the terminal's escape sequence at the start of `text` (ECMA-48: CSI, OSC, two-character).
