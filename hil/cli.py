@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import importlib
-import importlib.util
 import sys
 
 import click
@@ -15,38 +14,44 @@ from hil.names import choose
 from hil.verdict import EXIT_INTERRUPTED, EXIT_USAGE
 
 COMMANDS = {
-    "run": "hil.commands.run",
-    "list": "hil.commands.list",
-    "doctor": "hil.commands.doctor",
-    "report": "hil.commands.report",
-    "compare": "hil.commands.compare",
-    "history": "hil.commands.history",
-    "replay": "hil.commands.replay",
-    "console": "hil.commands.console",
-    "chaos": "hil.commands.chaos",
-    "measure": "hil.commands.measure",
-    "spread": "hil.commands.spread",
-    "test": "hil.commands.test",
-    "explain": "hil.explain_cli",
-    "cell": "hil.cell_cli",
-    "reproduce": "hil.commands.reproduce",
+    "run": ("hil.commands.run", "Measure with a probe on a target; leaves a report."),
+    "list": ("hil.commands.list", "What there is: targets, probes, scenarios."),
+    "doctor": ("hil.commands.doctor", "What is here, what is missing, what to do about it."),
+    "report": ("hil.commands.report", "Make a run's reports again."),
+    "compare": ("hil.commands.compare", "Two runs side by side, judged by earlier equal runs."),
+    "history": ("hil.commands.history", "Past runs with their verdicts and figures."),
+    "replay": ("hil.commands.replay", "A run's console and events once more."),
+    "console": ("hil.commands.console", "Boot a target and sit at its console."),
+    "chaos": ("hil.commands.chaos", "Offer a stream again, with faults on its line."),
+    "measure": ("hil.commands.measure", "What hil itself costs beside a bare boot."),
+    "spread": ("hil.commands.spread", "How much equal runs differ."),
+    "test": ("hil.commands.test", "Run the project's tests, all or by stage."),
+    "explain": ("hil.explain_cli", "Decode the traps in a pasted text or a log."),
+    "cell": ("hil.cell_cli", "Compile, decompile, compare and check cell configs."),
+    "reproduce": ("hil.commands.reproduce", "Provoke cell failures and check that they are as expected."),
 }
-"""Command name to the module that holds it (in an object called `command`, or like it), imported when it is used."""
+"""Command name to its module (imported when it is used; with an object called `command`, or like it)
+and to its line in the help."""
 
 
 class Commands(click.Group):
     """A group that imports a command when it is needed, and knows the nearest name to a wrong one."""
 
     def list_commands(self, context: click.Context) -> list[str]:
-        """All commands whose module is there."""
-        return [name for name, module in COMMANDS.items() if importlib.util.find_spec(module) is not None]
+        """All commands."""
+        return list(COMMANDS)
+
+    def format_commands(self, context: click.Context, formatter: click.HelpFormatter) -> None:
+        """The commands with their lines, without importing them all."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, line) for name, (_, line) in COMMANDS.items()])
 
     def get_command(self, context: click.Context, name: str) -> click.Command | None:
         """The command of that name."""
         if name not in self.list_commands(context):
             raise WrongUse(_unknown(name, self.list_commands(context)))
         try:
-            module = importlib.import_module(COMMANDS[name])
+            module = importlib.import_module(COMMANDS[name][0])
         except ImportError as error:
             if error.name != "_hil":
                 raise
@@ -64,7 +69,7 @@ def _not_built(name: str) -> click.Command:
             f"`hil {name}` needs the controller's C++ library, which is not built; bin/hil builds it"
         )
 
-    return click.Command(name, callback=refuse, short_help="(not built yet)", add_help_option=False)
+    return click.Command(name, callback=refuse, add_help_option=False)
 
 
 def _unknown(name: str, known: list[str]) -> str:
@@ -89,6 +94,8 @@ def main() -> None:
         code = EXIT_INTERRUPTED
     except click.ClickException as error:
         error.show()
+        if isinstance(error, click.MissingParameter) and (advice := _choices(error)):
+            _say(advice)
         code = EXIT_USAGE
     except WrongUse as error:
         _say(str(error))
@@ -102,6 +109,22 @@ def main() -> None:
         sys.stderr.close()
         code = 1
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _choices(error: click.MissingParameter) -> str:
+    """What could stand where something is missing."""
+    from hil import target
+
+    match error.param.name if error.param is not None else "":
+        case "target":
+            return f"targets: {', '.join(target.names())}"
+        case "probe":
+            return (
+                f"probes: {', '.join(sorted({probe for name in target.names() for probe in target.load(name).probes}))}"
+            )
+        case "kind":
+            return "there are lists of targets, probes and scenarios"
+    return ""
 
 
 def _say(text: str) -> None:

@@ -21,8 +21,8 @@ PROGRAMS = {
     "g++": "g++",
     "aarch64-linux-gnu-g++": "g++-aarch64-linux-gnu",
     "aarch64-linux-gnu-gcc": "gcc-aarch64-linux-gnu",
-    "mmdebstrap": "mmdebstrap",
-    "dtc": "device-tree-compiler",
+    "make": "make",
+    "dpkg-deb": "dpkg",
     "setpriv": "util-linux",
 }
 """Programs that a run needs, and the package that brings each."""
@@ -155,4 +155,7 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        sys.exit(130)

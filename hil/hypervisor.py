@@ -39,8 +39,12 @@ def find(typed: str, architecture: str = "arm64") -> Hypervisor:
     """
     directory = places.build() / architecture / "hypervisor" if typed == BUNDLED else Path(typed).expanduser()
     if not directory.is_dir():
-        known = "" if typed == BUNDLED else f" and not '{BUNDLED}', the bundled one"
-        raise WrongUse(f"--hypervisor '{typed}': {directory} is no directory{known}")
+        if typed == BUNDLED:
+            raise WrongUse(f"--hypervisor '{typed}': {directory} is not built; bin/hil builds it")
+        raise WrongUse(
+            f"--hypervisor '{typed}' is no directory and not '{BUNDLED}', the bundled one; name a directory that holds "
+            "jailhouse.ko, jailhouse*.bin and the tool jailhouse"
+        )
     try:
         modules = sorted(directory.rglob("jailhouse.ko"))
         firmware = sorted(p for p in directory.rglob("jailhouse*.bin") if p.is_file())

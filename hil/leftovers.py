@@ -6,7 +6,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import tempfile
 from pathlib import Path
 
 from hil import places
@@ -47,7 +46,7 @@ def _let_go(mark: Path, holdings: Holdings) -> str:
         if process.alive() and process.end():
             ended.append(str(process.pid))
     scratch = Path(holdings.scratch)
-    if scratch.name.startswith("hil-") and scratch.parent == Path(tempfile.gettempdir()):
+    if scratch.name.startswith("hil-") and scratch.parent == places.scratch():
         shutil.rmtree(scratch, ignore_errors=True)
     reason = f"the controller (pid {holdings.controller.pid}) ended without a verdict{_last_state(mark.parent)}"
     try:

@@ -114,11 +114,19 @@ class Lifecycle:
 
     def boot(self, session: Session) -> None:
         """Power on, console connected, first text."""
+        self.power_on(session)
+        self.first_text(session)
+
+    def power_on(self, session: Session) -> None:
+        """The machine runs and its console is watched."""
         with session.step("power on", "boot", "the machine's process and its console"):
             self.power.on()
             console = self.open_console()
             self._watch = Watch(console, self.power, self._on_trap)
             self._watch.listeners.extend(self.listeners)
+
+    def first_text(self, session: Session) -> None:
+        """Somebody in the machine has written to the console."""
         with session.step("first console text", "boot") as deadline:
             while not self.watch.text(0.1):
                 deadline.check(self.watch.hint)

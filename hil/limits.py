@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from hil.errors import TimeLimit, WrongUse
 
 MOST = 8.0
+FRESH = 3.0
+"""Seconds for which a measured load holds: measuring it takes as long as many a step."""
 
 
 def forced_scale() -> float | None:
@@ -48,10 +50,18 @@ class Limits:
     seconds: Mapping[str, float]
     measure: Callable[[], float] = measured_scale
     forced: float | None = field(default_factory=forced_scale)
+    now: Callable[[], float] = time.monotonic
+    _last: tuple[float, float] | None = None
+    """When the load was measured last, and what came out."""
 
-    def scale(self) -> float:
-        """The factor that holds now: the forced one or the measured one."""
-        return self.forced if self.forced is not None else self.measure()
+    def scale(self, again: bool = False) -> float:
+        """The factor that holds now: the forced one or the measured one, measured `again` or some seconds ago."""
+        if self.forced is not None:
+            return self.forced
+        if again or self._last is None or self.now() - self._last[0] >= FRESH:
+            factor = self.measure()
+            self._last = (self.now(), factor)
+        return self._last[1]
 
     def idle(self, wait: str) -> float:
         """The limit of `wait` on an idle host. KeyError when the target does not name it."""
@@ -93,6 +103,6 @@ class Deadline:
         """TimeLimit when the limit has passed, also after measuring the load again."""
         if self.left > 0:
             return
-        self._scale = max(self._scale, self._limits.scale())
+        self._scale = max(self._scale, self._limits.scale(again=True))
         if self.left <= 0:
             raise TimeLimit(self.wait, self.limit, self.waiting_for, hint())

@@ -31,7 +31,7 @@ class TargetLock:
 
         InfrastructureError with the holder's name when it stays taken.
         """
-        with writing(self._path):
+        with writing(self._path, "HIL_LOCKS"):
             self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         end = time.monotonic() + patience

@@ -102,19 +102,11 @@ class Machine:
             self._events.note(self._lifecycle.watch.hint())
 
     def _boot(self, session: Session) -> None:
-        """Makes image, manifest and machine, then hands over to the lifecycle."""
+        """Makes image and machine, switches it on and waits for its first text."""
         with session.step("root image", "boot", "kernel and initramfs from the cache, or built"):
             image = build_image(self._prepared)
-        options, machine = self._prepared.options, self._prepared.target
-        inputs = {cell.config: self._prepared.cells / cell.config for cell in self._prepared.plan.cells}
-        inputs[machine.root_config] = self._prepared.cells / machine.root_config
-        inputs |= {cell.inmate: places.build() / "arm64/inmates" / cell.inmate for cell in self._prepared.plan.cells}
-        facts = provenance.gather(
-            options, machine, self._prepared.hypervisor, image.manifest, inputs, self._directory.started
-        )
-        self._directory.write_manifest(facts.as_dict())
         self._power = QemuPower(
-            machine.machine_of(options.virtual_time),
+            self._prepared.target.machine_of(self._prepared.options.virtual_time),
             image.kernel,
             image.initramfs,
             self._directory.scratch,
@@ -123,7 +115,18 @@ class Machine:
         )
         self._lifecycle = Lifecycle(self._prepared.plan, self._power, self._open_console, start_agent, self._events)
         self._lifecycle.listeners.append(self._explainer.hear)
-        self._lifecycle.boot(session)
+        self._lifecycle.power_on(session)
+        self._write_manifest(image)  # while the machine boots: versions are asked of programs
+        self._lifecycle.first_text(session)
+
+    def _write_manifest(self, image: RootImage) -> None:
+        options, machine, plan = self._prepared.options, self._prepared.target, self._prepared.plan
+        configs = [machine.root_config, *(cell.config for cell in plan.cells)]
+        inputs = {name: self._prepared.cells / name for name in configs}
+        inputs |= {cell.inmate: places.build() / "arm64/inmates" / cell.inmate for cell in plan.cells}
+        hypervisor, started = self._prepared.hypervisor, self._directory.started
+        facts = provenance.gather(options, machine, hypervisor, image.manifest, inputs, started)
+        self._directory.write_manifest(facts.as_dict())
 
     def _open_console(self) -> Console:
         assert self._power is not None

@@ -72,6 +72,20 @@ class Manifest:
             "hypervisor does: compare only runs under the same contention."
         )
 
+    @property
+    def busy_host(self) -> str:
+        """A warning when the host had other work as the run began; empty where it had none, or it is not known.
+
+        Of an emulated machine's wall-clock figures a busy host makes anything, whatever `contention` says.
+        """
+        try:
+            load, cpus = float(self.host["load"].split()[0]), int(self.host["cpus"])
+        except (KeyError, ValueError, IndexError):
+            return ""
+        if not self.emulated or self.virtual_time or load < cpus / 2:
+            return ""
+        return f"The host was busy as the run began: load {load:.1f} on {cpus} CPUs. That is in these figures as well."
+
     def as_dict(self) -> dict[str, Any]:
         """The JSON object that `Manifest.of` reads."""
         return {

@@ -8,6 +8,10 @@ import tempfile
 from pathlib import Path
 
 
+SOCKET_DIRECTORY = 80
+"""Bytes: a Unix socket's path has at most 107 (unix(7)), and `/hil-xxxxxxxx/console` follows."""
+
+
 def root() -> Path:
     """The repository (HIL_ROOT, set by the launcher)."""
     return Path(os.environ.get("HIL_ROOT") or Path(__file__).resolve().parent.parent)
@@ -38,6 +42,12 @@ def targets() -> Path:
 def scenarios() -> Path:
     """Scenarios, one YAML file each."""
     return root() / "scenarios"
+
+
+def scratch() -> Path:
+    """Where runs keep their sockets: the system's directory for temporary files, or /tmp where its path is too long."""
+    base = Path(tempfile.gettempdir())
+    return base if len(os.fsencode(base)) <= SOCKET_DIRECTORY else Path("/tmp")
 
 
 def locks() -> Path:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the user sees while a run lasts: on a terminal one living line, elsewhere a plain line for each step."""
+"""What the user sees while a run lasts: on a terminal one living line (live_progress.py), elsewhere a line a step."""
 
 from __future__ import annotations
 
@@ -7,18 +7,29 @@ import json
 import sys
 import threading
 import time
-from typing import TextIO
-
-from rich.console import Console as Terminal
-from rich.live import Live
-from rich.text import Text
+from typing import Protocol, TextIO
 
 from hil.event_log import Event
 from hil.harmless_text import harmless_line
 
 MARKS = {"kernel": "k", "hypervisor": "h", "agent": "a"}
-COLOURS = {"kernel": "green", "hypervisor": "magenta", "agent": "blue"}
-"""Of a console line, by its writer; a line that nobody can be named for has `|` and no colour."""
+"""Of a console line, by its writer; a line that nobody can be named for has `|`."""
+
+
+class Progress(Protocol):
+    """Shows events and, live, the console, while it is entered as a context."""
+
+    def __enter__(self) -> Progress:
+        ...
+
+    def __exit__(self, *ignored: object) -> None:
+        ...
+
+    def event(self, event: Event) -> None:
+        """An observer of the event log."""
+
+    def console(self, line: str, writer: str) -> None:
+        """A line of the machine's console."""
 
 
 class PlainProgress:
@@ -63,49 +74,6 @@ class PlainProgress:
                 self.line(f"          … {waiting(self._state, waited)}")
 
 
-class LiveProgress:
-    """One line that tells state, time and limit while it changes; steps that ended scroll away above it."""
-
-    def __init__(self, terminal: Terminal | None = None) -> None:
-        self._terminal = terminal or Terminal(stderr=True)
-        self._state: Event | None = None
-        self._since = time.monotonic()
-        self._live = Live(
-            get_renderable=self._line,
-            console=self._terminal,
-            refresh_per_second=8,
-            transient=True,
-            redirect_stdout=False,
-        )
-
-    def __enter__(self) -> LiveProgress:
-        self._live.__enter__()
-        return self
-
-    def __exit__(self, *ignored: object) -> None:
-        self._live.__exit__(None, None, None)
-
-    def event(self, event: Event) -> None:
-        """An observer of the event log."""
-        if event["event"] == "state":
-            self._state, self._since = event, time.monotonic()
-        elif line := sentence(event):
-            style = "red" if event.get("outcome") == "failed" or event["event"] == "trap" else "dim"
-            self._terminal.print(Text(line, style=style))
-
-    def console(self, line: str, writer: str) -> None:
-        """A line of the machine's console, coloured by its writer."""
-        mark = Text(f"          {MARKS.get(writer, '|')} ", style=COLOURS.get(writer, "default"))
-        self._terminal.print(mark + Text(harmless_line(line), style=COLOURS.get(writer, "default")))
-
-    def _line(self) -> Text:
-        if self._state is None:
-            return Text("preparing …", style="bold")
-        return Text(
-            waiting(self._state, time.monotonic() - self._since), style="bold", no_wrap=True, overflow="ellipsis"
-        )
-
-
 class JsonProgress:
     """Every event as a line of JSON on stdout, for other programs."""
 
@@ -124,14 +92,15 @@ class JsonProgress:
         print(f"{MARKS.get(writer, '|')} {harmless_line(line)}", file=sys.stderr, flush=True)
 
 
-Progress = PlainProgress | LiveProgress | JsonProgress
-
-
 def choose(json_events: bool) -> Progress:
     """What fits the terminal, or the other program that reads."""
     if json_events:
         return JsonProgress()
-    return LiveProgress() if sys.stderr.isatty() else PlainProgress()
+    if not sys.stderr.isatty():
+        return PlainProgress()
+    from hil.live_progress import LiveProgress  # rich takes its time to import: only who sees it waits for it
+
+    return LiveProgress()
 
 
 def waiting(state: Event, waited: float) -> str:

@@ -213,7 +213,8 @@ def root_image(spec: ImageSpec, inputs: ImageInputs, out: Path | None = None, re
     try:
         contents = {name: member.source.read_bytes() for name, member in members.items()}
         content = _archive(packages, contents, members)
-        name = _sha256(content)[:16] + (".cpio.gz" if spec.compression == "gzip" else ".cpio")
+        digest = _sha256(content)
+        name = digest[:16] + (".cpio.gz" if spec.compression == "gzip" else ".cpio")
         initramfs = places.cache() / "images" / name
         with locked(initramfs.parent / ".lock"):
             _forget_old(initramfs.parent)
@@ -227,7 +228,7 @@ def root_image(spec: ImageSpec, inputs: ImageInputs, out: Path | None = None, re
             "suites": list(packages.suites),
             "kernel_image": str(packages.kernel),
             "initramfs": str(initramfs),
-            "initramfs_sha256": _sha256(content),
+            "initramfs_sha256": digest,
             "initramfs_bytes": initramfs.stat().st_size,
             "files": {f"/{name}": _sha256(data) for name, data in sorted(contents.items())},
         }

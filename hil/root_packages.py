@@ -3,6 +3,9 @@
 
 The packages come through the ordinary apt of the host with a configuration of its own (own lists, own archives, no
 dpkg database), so that neither root nor ``dpkg --add-architecture`` is needed and the host's packages stay as they are.
+``dpkg-deb --extract`` unpacks the four that are named and nothing else. That is what ``mmdebstrap --variant=extract``
+does, by the same programs from the same signed lists, without the essential packages that an initramfs of busybox and
+modules has no use for, without user namespaces and without one more package to install.
 What is unpacked lies in ``<cache>/packages/<key>``; the key is a hash of everything that decides the content. It is
 made once and kept: the same key means the same bytes. ``refresh`` asks the archive again.
 """

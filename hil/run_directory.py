@@ -8,7 +8,6 @@ import json
 import os
 import secrets
 import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -38,13 +37,17 @@ CAUSES = {
 
 
 @contextmanager
-def writing(path: Path) -> Iterator[None]:
-    """Turns an OSError met while writing `path` into an InfrastructureError that says why and what to do."""
+def writing(path: Path, elsewhere: str = "HIL_RUNS") -> Iterator[None]:
+    """Turns an OSError met while writing `path` into an InfrastructureError that says why and what to do.
+
+    `elsewhere` is the variable that names another place for it.
+    """
     try:
         yield
     except OSError as error:
         cause = CAUSES.get(error.errno or 0, error.strerror or str(error))
-        advice = "free some space, or set HIL_RUNS to a directory elsewhere"
+        space = "free some space, or " if error.errno in (errno.ENOSPC, errno.EDQUOT) else ""
+        advice = f"{space}set {elsewhere} to a directory elsewhere"
         raise InfrastructureError(f"cannot write {path}: {cause}; {advice}") from error
 
 
@@ -92,7 +95,7 @@ class RunDirectory:
         base = base or places.runs()
         identity = ProcessId.of(os.getpid())
         assert identity is not None
-        self.scratch = Path(tempfile.gettempdir()) / f"hil-{secrets.token_hex(8)}"
+        self.scratch = places.scratch() / f"hil-{secrets.token_hex(8)}"
         self._holdings = Holdings(identity, [], str(self.scratch), target)
         # Whenever we are killed: what is there can be found by its mark, and is marked from the first moment on.
         self.path = _new_directory(base, f"{stamp}Z-{harmless(target)}-{harmless(bench)}", self._holdings)

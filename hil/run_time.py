@@ -45,7 +45,7 @@ class Rounds:
 def bare_boot(prepared: Prepared) -> float:
     """Seconds from QEMU's start to the first prompt on its console."""
     image = build_image(prepared)
-    with tempfile.TemporaryDirectory(prefix="hil-") as scratch:
+    with tempfile.TemporaryDirectory(prefix="hil-", dir=places.scratch()) as scratch:
         directory = Path(scratch)
         power = QemuPower(
             prepared.target.machine, image.kernel, image.initramfs, directory, directory / "log", lambda _: None

@@ -3,11 +3,10 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-
-import reports
 
 from hil import leftovers
 from hil.errors import Flooded, HilError, WrongUse
@@ -43,6 +42,14 @@ def _flooded(machine: Machine, flood: Flooded) -> Verdict:
     if machine.line_floods:
         return Verdict.of(Outcome.INFRASTRUCTURE_ERROR, f"{what}; --chaos itself floods the line: nobody is to blame")
     return Verdict.of(flood.outcome, f"{what}; {machine.lifecycle.stop_flood()}")
+
+
+def load_ahead() -> None:
+    """Imports what only the run's end needs, while the machine boots and nobody waits for it."""
+    import hil.summary  # noqa: F401
+    import reports
+
+    reports.prepare()
 
 
 @dataclass(frozen=True)
@@ -81,10 +88,13 @@ class Runner:
             events.observe(observer)
         for sentence in found:
             events.note(f"an earlier run was killed: {sentence}")
+        threading.Thread(target=load_ahead, daemon=True, name="load ahead").start()
         try:
             verdict = self._judge(directory, events)
             events.verdict(verdict)
             events.close()
+            import reports
+
             reports.write_all(directory.path)
         finally:
             directory.finish()

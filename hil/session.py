@@ -88,7 +88,8 @@ class Session:
             self.events.step(self.goal.value, name, deadline.elapsed, "failed", str(error))
             raise
         except BaseException as error:
-            self.events.step(self.goal.value, name, deadline.elapsed, "failed", f"broken off: {type(error).__name__}")
+            broken = f"broken off: {error or type(error).__name__}"
+            self.events.step(self.goal.value, name, deadline.elapsed, "failed", broken)
             raise
         self.events.step(self.goal.value, name, deadline.elapsed, "ok")
 

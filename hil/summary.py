@@ -67,15 +67,17 @@ def microseconds(ns: float) -> str:
 
 def conditions(records: Sequence[Record], manifest: Manifest) -> list[str]:
     """What the figures mean: events, clock, modes, contention, machine."""
-    lines = [f"{record.series}: from {record.from_event} to {record.to_event}" for record in records]
+    lines = [f"{record.series}: {record.from_event} → {record.to_event}" for record in records]
     first = records[0]
     lines.append(f"clock {first.clock.name}, one tick is {first.tick_ns:.0f} ns")
     if first.mode:
         lines.append(", ".join(f"{side} waits by {how}" for side, how in first.mode.items()))
     lost = sum(record.lost for record in records)
     if lost:
-        lines.append(f"{lost} exchanges were lost")
+        lines.append(f"{lost} samples were lost: they never came, and no figure contains them")
     lines.append(f"contention: {manifest.contention}; hypervisor {manifest.hypervisor}; kernel {manifest.kernel}")
+    if manifest.busy_host:
+        lines.append(manifest.busy_host)
     lines.append(f"machine: {manifest.machine}")
     lines.append(manifest.honesty)
     return lines

@@ -85,8 +85,8 @@ class Watch:
 
         self._worker = threading.Thread(target=body, daemon=True, name="agent")
         self._worker.start()
-        while not done.is_set():
-            self.text(TICK)
+        while not done.wait(TICK):  # woken by the job's end: the console is looked at in between
+            self.text(0.0)
             deadline.check(self.hint)
         self.text(0.0)
         if failure:

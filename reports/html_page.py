@@ -8,6 +8,7 @@ those whose hash it names, so that text from a console could not act even if an 
 from __future__ import annotations
 
 import base64
+import functools
 import hashlib
 import json
 from collections.abc import Sequence
@@ -44,8 +45,9 @@ class ReportError(InfrastructureError):
     """A part that the page is made of cannot be read."""
 
 
-def page(run: Run) -> str:
-    """The page's text."""
+@functools.cache
+def template() -> jinja2.Template:
+    """The page's template, compiled."""
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(_TEMPLATES),
         autoescape=True,
@@ -54,8 +56,13 @@ def page(run: Run) -> str:
         lstrip_blocks=True,
     )
     environment.filters["safe_text"] = plain
+    return environment.get_template("report.html.j2")
+
+
+def page(run: Run) -> str:
+    """The page's text."""
     scripts = [_dygraphs("dygraph.min.js"), _text(_TEMPLATES / "report.js")]
-    return environment.get_template("report.html.j2").render(
+    return template().render(
         run=run,
         manifest=run.manifest,
         verdict=run.verdict,

@@ -11,6 +11,7 @@ from rich.console import Console as Terminal
 from rich.table import Table
 from rich.text import Text
 
+from hil.commands.kinds import Whole
 from hil import places
 from hil.harmless_text import harmless_line
 from hil.run_directory import writing
@@ -23,7 +24,7 @@ STYLES = {"pass": "green", "fail": "red", "trap": "red", "infrastructure-error":
 @click.command("history")
 @click.option("--target", default="", help="Only runs on this target.")
 @click.option("--probe", default="", help="Only runs of this probe.")
-@click.option("--limit", type=click.IntRange(1, 100_000), default=30, show_default=True, help="So many, the latest.")
+@click.option("--limit", type=Whole(1, 100_000), default=30, show_default=True, help="So many, the latest.")
 @click.option("--csv", type=click.Path(dir_okay=False, path_type=Path), help="Write all figures there, in ns.")
 def command(target: str, probe: str, limit: int, csv: Path | None) -> None:
     """Shows past runs, the latest last, with the first series' figures."""

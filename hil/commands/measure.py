@@ -7,12 +7,13 @@ import statistics
 
 import click
 
+from hil.commands.kinds import Whole
 from hil.run_time import Rounds, measure
 
 
 @click.command("measure")
 @click.option("--target", default="qemu", show_default=True)
-@click.option("--rounds", type=click.IntRange(1, 100), default=5, show_default=True)
+@click.option("--rounds", type=Whole(1, 100), default=5, show_default=True)
 @click.argument("probe", default="ivshmem-latency")
 def command(target: str, rounds: int, probe: str) -> None:
     """Time warm runs of PROBE beside bare boots of the same machine, in alternating rounds."""

@@ -7,9 +7,9 @@ import sys
 from typing import Any
 
 import click
-from rich.console import Console as Terminal
 
-from hil import progress, summary
+from hil.commands.kinds import Whole
+from hil import progress
 from hil.options import RunOptions
 from hil.prepare import prepare
 from hil.runner import Runner
@@ -19,22 +19,51 @@ WAYS = click.Choice(["interrupt", "poll"])
 
 @click.command("run")
 @click.argument("probe")
-@click.option("--target", required=True, help="The machine to run on (`hil list targets`).")
-@click.option("--hypervisor", default="gaol", show_default=True, help="gaol, the bundled one, or a DIR with your own.")
+@click.option("--target", required=True, metavar="NAME", help="The machine to run on (`hil list targets`).")
+@click.option(
+    "--hypervisor",
+    default="gaol",
+    show_default=True,
+    metavar="DIR",
+    help="gaol, the bundled one, or a directory with your own Jailhouse build.",
+)
 @click.option("--root", type=WAYS, default="interrupt", show_default=True, help="How the root cell waits.")
 @click.option("--inmate", type=WAYS, default="interrupt", show_default=True, help="How the inmate waits.")
-@click.option("--warmup", type=click.IntRange(0, 1_000_000), default=1000, show_default=True)
-@click.option("--count", type=click.IntRange(1, 1_000_000), default=10000, show_default=True)
+@click.option("--warmup", type=Whole(0, 1_000_000), default=1000, show_default=True, help="Samples not counted, first.")
+@click.option("--count", type=Whole(1, 1_000_000), default=10000, show_default=True, help="Samples that count.")
 @click.option("--virtual-time", is_flag=True, help="One nanosecond per instruction: figures that the host cannot move.")
-@click.option("--contention", default="alone", show_default=True, help="What else loads the machine, in a word.")
-@click.option("--shell", type=click.Choice(["auto", "agent", "plain"]), default="auto", show_default=True)
-@click.option("--wait", type=click.FloatRange(0, 86400), default=0, help="Seconds to wait for a target in use.")
-@click.option("--chaos", default="", help="Faults on the console's line: seed=1,corrupt=0.01,splice=0.001,drop=…")
+@click.option(
+    "--contention",
+    default="alone",
+    show_default=True,
+    metavar="WORD",
+    help="What else loads the machine; a label that the report and the comparison of runs go by.",
+)
+@click.option(
+    "--shell",
+    type=click.Choice(["auto", "agent", "plain"]),
+    default="auto",
+    show_default=True,
+    help="How commands reach the root cell: the agent, a plain shell, or the better one that is there.",
+)
+@click.option(
+    "--wait",
+    type=click.FloatRange(0, 86400),
+    default=0,
+    metavar="SECONDS",
+    help="How long to wait for a target that another run uses.",
+)
+@click.option(
+    "--chaos", default="", metavar="SPEC", help="Faults on the console's line: seed=1,corrupt=0.01,splice=0.001,drop=…"
+)
 @click.option("-v", "--verbose", is_flag=True, help="Show the console live.")
 @click.option("--json-events", is_flag=True, help="Events as JSON lines on stdout, instead of the table.")
-@click.option("--keep", is_flag=True, help="Keep the machine on after the probe, until Enter or Ctrl-C.")
+@click.option("--keep", is_flag=True, help="Keep the machine on after the probe; Ctrl-] ends it.")
 def command(**given: Any) -> None:
-    """Measures with PROBE on a target and leaves a report (`hil list probes`)."""
+    """Measures with PROBE on a target and leaves a report (`hil list probes`).
+
+    Exit code 0: pass, 1: fail, 2: wrong use, 3: trap, 4: infrastructure error, 130: interrupted.
+    """
     options = RunOptions(command=("hil", *sys.argv[1:]), **given)
     prepared = prepare(options)
     show = progress.choose(options.json_events)
@@ -42,5 +71,9 @@ def command(**given: Any) -> None:
     with show:
         finished = Runner(prepared, [show.event], live).run()
     if not options.json_events:
+        from rich.console import Console as Terminal  # imported by the runner while the machine booted
+
+        from hil import summary
+
         summary.show(finished.path, Terminal())
     sys.exit(finished.verdict.exit_code)

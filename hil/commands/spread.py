@@ -9,6 +9,7 @@ from typing import Any
 import click
 import reports
 
+from hil.commands.kinds import Whole
 from hil.options import RunOptions
 from hil.prepare import prepare
 from hil.runner import Runner
@@ -19,9 +20,9 @@ from hil.spread import Spread, spreads
 @click.argument("probe", default="ivshmem-latency")
 @click.option("--target", default="qemu", show_default=True)
 @click.option("--hypervisor", default="gaol", show_default=True)
-@click.option("--runs", type=click.IntRange(2, 1000), default=20, show_default=True)
-@click.option("--warmup", type=click.IntRange(0, 1_000_000), default=1000, show_default=True)
-@click.option("--count", type=click.IntRange(1, 1_000_000), default=10000, show_default=True)
+@click.option("--runs", type=Whole(2, 1000), default=20, show_default=True)
+@click.option("--warmup", type=Whole(0, 1_000_000), default=1000, show_default=True)
+@click.option("--count", type=Whole(1, 1_000_000), default=10000, show_default=True)
 @click.option("--virtual-time", is_flag=True, help="Count instructions instead of time.")
 def command(runs: int, **given: Any) -> None:
     """Run PROBE several times and show each figure's range over the runs, as Markdown."""

@@ -41,10 +41,14 @@ def hil(*words: str, **environment: str) -> subprocess.CompletedProcess[str]:
         (["run", "--target", "qemo", "ivshmem-latency"], "no target is called 'qemo'; did you mean 'qemu'?"),
         (["run", "--target", "qemu", "ivshmem-latensy"], "did you mean 'ivshmem-latency'?"),
         (["run", "--target", "qemu", "zzz"], "no probe is called 'zzz'; there are: "),
-        (["run", "--target", "qemu", "--count", "0", "ivshmem-latency"], "0 is not in the range"),
-        (["run", "--target", "qemu", "--count", "many", "ivshmem-latency"], "'many' is not a valid integer"),
+        (["run", "--target", "qemu", "--count", "0", "ivshmem-latency"], "'0' is no whole number from 1 to 1000000"),
+        (["run", "--target", "qemu", "--count", "many", "ivshmem-latency"], "'many' is no whole number"),
         (["run", "--target", "qemu", "--root", "guess", "ivshmem-latency"], "'guess' is not one of"),
         (["run", "ivshmem-latency"], "Missing option '--target'"),
+        (["run", "ivshmem-latency"], "targets: qemu"),
+        (["run", "--target", "qemu"], "probes: ivshmem-latency, timer-jitter"),
+        (["list"], "targets, probes and scenarios"),
+        (["run", "--target", "qemu", "--hypervisor", "gool", "ivshmem-latency"], "not 'gaol', the bundled one"),
         (["list", "target"], "did you mean 'targets'?"),
         (["report", "nowhere"], "no run directory 'nowhere'"),
         (["replay", "nowhere"], "no run directory 'nowhere'"),
@@ -69,6 +73,13 @@ def test_help_names_every_command() -> None:
     said = hil("--help").stdout
     for name in ("run", "list", "doctor", "report", "replay", "console", "test"):
         assert name in COMMANDS and f"  {name}" in said
+
+
+def test_help_has_a_whole_line_for_each_command_in_80_columns() -> None:
+    said = hil("--help", COLUMNS="80").stdout
+    assert max(map(len, said.splitlines())) <= 80
+    for name, (_, line) in COMMANDS.items():
+        assert f"  {name} " in said and line in said
 
 
 def test_lists() -> None:

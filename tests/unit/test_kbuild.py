@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""driver/kbuild: a repository whose path holds blanks and a colon, on which Kbuild alone gives up, builds its modules."""
+"""driver/kbuild: a repository whose path holds blanks and a colon, on which Kbuild alone gives up, has its modules."""
 
 from __future__ import annotations
 

@@ -193,3 +193,12 @@ def test_a_wrong_manifest_is_refused(change: dict[str, Any], message: str) -> No
 def test_console_times_skip_what_a_kill_cut() -> None:
     found = list(parse_console_times(["0 1000000000", "17 1500000000", "20", "x 3", ""]))
     assert found == [ConsoleTime(0, 1.0), ConsoleTime(17, 1.5)]
+
+
+def test_a_busy_host_is_told_where_its_work_is_in_the_figures() -> None:
+    busy = {"name": "h", "cpus": "2", "load": "18.97 4.00 2.00"}
+    assert "load 19.0 on 2 CPUs" in manifest(host=busy).busy_host
+    assert manifest(host=busy, virtual_time=True).busy_host == ""
+    assert manifest(host=busy, emulated=False).busy_host == ""
+    assert manifest(host=busy | {"load": "0.30 4.00 2.00"}).busy_host == ""
+    assert manifest(host={"name": "h"}).busy_host == "" and manifest(host={"cpus": "2", "load": "?"}).busy_host == ""

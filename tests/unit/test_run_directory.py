@@ -6,8 +6,10 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
+import tempfile
 import time
 from datetime import datetime, timezone
 from pathlib import Path
@@ -66,6 +68,29 @@ def test_a_directory_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     blocker.write_text("a file where the runs should go")
     with pytest.raises(InfrastructureError, match=f"cannot write {blocker}"):
         RunDirectory("qemu", "b", NOON, blocker)
+
+
+def test_sockets_find_room_however_long_the_directory_for_temporary_files_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    long = tmp_path / ("x" * 120)
+    long.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(long))
+    run = RunDirectory("qemu", "b", NOON, tmp_path)
+    with socket.socket(socket.AF_UNIX) as console:
+        console.bind(str(run.scratch / "console"))
+    run.finish()
+    assert not run.scratch.exists()
+    monkeypatch.setattr(tempfile, "tempdir", "/var/tmp")
+    run = RunDirectory("qemu", "b", NOON, tmp_path)
+    run.finish()
+    assert run.scratch.parent == Path("/var/tmp")
+
+
+def test_a_lock_that_cannot_be_made_names_its_own_variable() -> None:
+    with pytest.raises(InfrastructureError, match="set HIL_LOCKS to a directory elsewhere") as error:
+        TargetLock("qemu", "a test", Path("/proc/hil")).acquire()
+    assert "free some space" not in str(error.value)
 
 
 def test_the_lock_names_its_holder_and_is_let_go(tmp_path: Path) -> None:

@@ -50,6 +50,22 @@ def test_a_limit_is_stretched_by_load_that_rises_while_waiting() -> None:
         deadline.check(lambda: "a hint")
 
 
+def test_the_load_is_not_measured_for_every_short_step() -> None:
+    measured, clock = [0], Clock()
+
+    def measure() -> float:
+        measured[0] += 1
+        return 2.0
+
+    limits_ = Limits({"run": 10.0}, measure, forced=None, now=clock)
+    for _ in range(20):
+        assert Deadline(limits_, "run", "records", clock).limit == 20
+    assert measured == [1]
+    clock.now += 5
+    assert limits_.scale() == 2.0 and measured == [2]
+    assert limits_.scale(again=True) == 2.0 and measured == [3]
+
+
 def test_a_forced_scale_holds_whatever_the_load(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HIL_TIMEOUT_SCALE", "0.5")
     assert Limits({"run": 10.0}, lambda: 7.0).scale() == 0.5
