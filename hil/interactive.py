@@ -8,17 +8,22 @@ import select
 import sys
 import termios
 import tty
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 from hil.errors import HilError
 from hil.harmless_text import harmless_line
+from hil.interrupt import restored
 from hil.progress import sentence
 from hil.watch import Watch
 
+Explain = Callable[[Sequence[dict[str, Any]]], list[dict[str, Any]]]
+"""Decoded traps as `hil explain` tells them, as many as there were."""
 LEAVE = b"\x1d"
 """Ctrl-]"""
+WHERE = "\x1b[6n"
+"""A shell asks the terminal with each prompt where the cursor is; the answer would be typed into the machine."""
 
 
 @contextmanager
@@ -28,24 +33,23 @@ def raw_terminal(descriptor: int) -> Iterator[None]:
         yield
         return
     before = termios.tcgetattr(descriptor)
-    try:
+    with restored(lambda: termios.tcsetattr(descriptor, termios.TCSADRAIN, before)):
         tty.setraw(descriptor)
         yield
-    finally:
-        termios.tcsetattr(descriptor, termios.TCSADRAIN, before)
 
 
 def shown(text: str) -> str:
     """Console text for a raw terminal: lines end with CR LF, backspace works, other controls become visible."""
-    parts = text.replace("\r\n", "\n").replace("\r", "").split("\n")
+    parts = text.replace(WHERE, "").replace("\r\n", "\n").replace("\r", "").split("\n")
     return "\r\n".join("\b".join(harmless_line(piece) for piece in part.split("\b")) for part in parts)
 
 
 class Seat:
     """Connects a terminal to a watch until the person leaves or the machine ends."""
 
-    def __init__(self, watch: Watch, keys: int | None = None) -> None:
+    def __init__(self, watch: Watch, explain: Explain = list, keys: int | None = None) -> None:
         self._watch = watch
+        self._explain = explain
         self._keys = sys.stdin.fileno() if keys is None else keys
 
     def sit(self) -> None:
@@ -59,9 +63,10 @@ class Seat:
                 except HilError as end:
                     self._say(f"\r\nhil: {harmless_line(str(end))}\r\n")
                     return
-                for trap in self._watch.traps[told:]:
-                    self._tell(trap)
-                told = len(self._watch.traps)
+                if told < len(self._watch.traps):
+                    for trap in self._explain(self._watch.traps)[told:]:
+                        self._tell(trap)
+                    told = len(self._watch.traps)
 
     def _forward_keys(self) -> bool:
         ready, _, _ = select.select([self._keys], [], [], 0)
@@ -74,7 +79,10 @@ class Seat:
         return bool(keys) and not leave
 
     def _tell(self, trap: dict[str, Any]) -> None:
-        self._say(f"\r\nhil: {sentence({'event': 'trap', 'trap': trap})}\r\n")
+        """What `hil explain` says of it first: who, what, why, and what to add to which config."""
+        lines = [sentence({"event": "trap", "trap": trap}), trap.get("summary") or ""]
+        lines += (trap.get("fix_yaml") or "").splitlines()
+        self._say("\r\n" + "".join(f"hil: {harmless_line(line)}\r\n" for line in lines if line))
 
     def _say(self, text: str) -> None:
         if text:

@@ -6,13 +6,28 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import FrameType, TracebackType
 from typing import Any
 
 from hil.verdict import EXIT_INTERRUPTED
 
 SIGNALS = {signal.SIGINT: "Ctrl-C", signal.SIGTERM: "SIGTERM", signal.SIGHUP: "SIGHUP (the terminal closed)"}
+
+
+_restores: list[Callable[[], None]] = []
+
+
+@contextmanager
+def restored(restore: Callable[[], None]) -> Iterator[None]:
+    """Does `restore` at the end, also when everything is ended at once."""
+    _restores.append(restore)
+    try:
+        yield
+    finally:
+        _restores.remove(restore)
+        restore()
 
 
 class Interrupts:
@@ -26,6 +41,8 @@ class Interrupts:
     def _handle(self, number: int, frame: FrameType | None) -> None:
         if self.what:
             try:
+                for restore in _restores:
+                    restore()
                 self.last_resort()
             finally:
                 sys.stderr.write("hil: stopped at once; the run directory is marked as unfinished\n")

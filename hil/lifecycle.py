@@ -28,6 +28,8 @@ from hil.watch import Watch, describe
 
 RECORD_LINE_AT_MOST = 1 << 20
 """Characters: a console that never ends a line must not fill the memory."""
+AGENT_LEAVES = b"\x03\x03\x03"
+"""Ctrl-C three times: hil-agent gives its terminal back to the shell; a shell does not mind."""
 NOTHING_MEASURED = 4
 """Exit code of a root-cell program that had nothing to measure with: the same as of `hil run`."""
 
@@ -157,6 +159,26 @@ class Lifecycle:
                     plain.prepare(deadline)
                     self._root = RootCell(session, plain)
         self.events.note(f"commands in the root cell go through: {self.root.shell.kind}")
+
+    def lend_console(self, session: Session) -> None:
+        """Gives the root cell's terminal back to a shell that a person can type to."""
+        with session.step("the shell comes back", "shell", "a shell that echoes a random marker") as deadline:
+            self.watch.console.write(AGENT_LEAVES)
+            plain = PlainShell(self.watch)
+            plain.synchronise(deadline)
+            if self.root.shell.kind == plain.kind:
+                plain.restore()
+
+    def take_console(self, session: Session) -> None:
+        """After lend_console(): commands go their old way again, whatever the person left on the terminal."""
+        self.watch.traps_end_waits = True
+        with session.step("the shell answers again", "shell", "a shell that echoes a random marker") as deadline:
+            plain = PlainShell(self.watch)
+            plain.synchronise(deadline)
+            if self.plan.shell == "plain":
+                plain.prepare(deadline)
+        self._root = RootCell(session, plain)
+        self.agent(session)
 
     def enabled(self, session: Session) -> None:
         """The hypervisor has the machine; the root cell's ivshmem devices have their driver."""

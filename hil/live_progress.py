@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from rich.console import Console as Terminal
 from rich.live import Live
@@ -24,6 +26,7 @@ class LiveProgress:
         self._terminal = terminal or Terminal(stderr=True)
         self._state: Event | None = None
         self._since = time.monotonic()
+        self._silent = False
         self._live = Live(
             get_renderable=self._line,
             console=self._terminal,
@@ -39,16 +42,31 @@ class LiveProgress:
     def __exit__(self, *ignored: object) -> None:
         self._live.__exit__(None, None, None)
 
+    @contextmanager
+    def aside(self) -> Iterator[None]:
+        """See Progress."""
+        self._silent = True
+        self._live.stop()
+        try:
+            yield
+        finally:
+            self._silent = False
+            self._live.start(refresh=True)
+
     def event(self, event: Event) -> None:
         """An observer of the event log."""
         if event["event"] == "state":
             self._state, self._since = event, time.monotonic()
+        elif self._silent:
+            return
         elif line := sentence(event):
             style = "red" if event.get("outcome") == "failed" or event["event"] == "trap" else "dim"
             self._terminal.print(Text(line, style=style))
 
     def console(self, line: str, writer: str) -> None:
         """A line of the machine's console, coloured by its writer."""
+        if self._silent:
+            return
         mark = Text(f"          {MARKS.get(writer, '|')} ", style=COLOURS.get(writer, "default"))
         self._terminal.print(mark + Text(harmless_line(line), style=COLOURS.get(writer, "default")))
 

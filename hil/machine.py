@@ -4,7 +4,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Any
 
 from hil import places, provenance
 from hil.chaos import floods
@@ -73,10 +74,14 @@ class Machine:
                 self._lifecycle.watch.end()
 
     def keep(self) -> None:
-        """With --keep: the user sits at the console until leaving it."""
-        if self._prepared.options.keep and self._lifecycle is not None:
-            print("hil: the machine is kept; this is its console, Ctrl-] ends it", file=sys.stderr)
-            Seat(self._lifecycle.watch).sit()
+        """The user sits at the console until leaving it."""
+        shared = self.session.state is not State.BOOT  # nobody else uses the console before
+        if shared:
+            self.lifecycle.lend_console(self.session)
+        print("hil: the machine is kept; this is its console, Ctrl-] ends it", file=sys.stderr)
+        Seat(self.lifecycle.watch, self._explained).sit()
+        if shared:
+            self.lifecycle.take_console(self.session)
 
     def summary(self) -> str:
         """One line for a verdict `pass`."""
@@ -88,13 +93,15 @@ class Machine:
     def log_traps(self) -> None:
         """Puts the traps that were seen into the log, explained as far as that is possible."""
         traps = self._lifecycle.watch.traps if self._lifecycle is not None and self._lifecycle.watching else []
+        for trap in self._explained(traps):
+            self._events.trap(trap)
+
+    def _explained(self, traps: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
         try:
-            explained = self._explainer.explain(traps)
+            return self._explainer.explain(traps)
         except (ValueError, OSError) as error:
             self._events.note(f"the trap is not explained: {error}")
-            explained = traps
-        for trap in explained:
-            self._events.trap(trap)
+            return list(traps)
 
     def note_last_words(self) -> None:
         """The console's last line and the machine's condition, for whoever reads the report."""

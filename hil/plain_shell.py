@@ -34,9 +34,12 @@ class PlainShell:
     def __init__(self, watch: Watch) -> None:
         self._dialogue = Dialogue(watch)
 
-    def synchronise(self, deadline: Deadline, hint: str) -> None:
-        """Waits for the shell. `hint` is a regular expression that tells that typing does no harm any more."""
-        self._dialogue.await_turn(hint, deadline)
+    def synchronise(self, deadline: Deadline, hint: str = "") -> None:
+        """Waits for the shell. `hint` is a regular expression that tells that typing does no harm any more; without
+        one it does none from the start.
+        """
+        if hint:
+            self._dialogue.await_turn(hint, deadline)
         self._dialogue.synchronise(deadline)
 
     def prepare(self, deadline: Deadline) -> None:
@@ -44,6 +47,10 @@ class PlainShell:
         self._dialogue.synchronise(deadline)
         self._dialogue.send("stty -echo 2>/dev/null; printf '\\033[?2004l'; PS1=; PS2=; dmesg -n 1\n")
         self._dialogue.synchronise(deadline)
+
+    def restore(self) -> None:
+        """Undoes prepare(), as far as a person at the console would mind."""
+        self._dialogue.send("stty echo 2>/dev/null; PS1='# '; PS2='> '\n")
 
     def run(self, command: str, deadline: Deadline) -> Answer:
         """See RootShell. The command runs at most once, and only as it was meant: its MD5 goes with it."""

@@ -7,6 +7,8 @@ import json
 import sys
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Protocol, TextIO
 
 from hil.event_log import Event
@@ -31,6 +33,9 @@ class Progress(Protocol):
     def console(self, line: str, writer: str) -> None:
         """A line of the machine's console."""
 
+    def aside(self) -> AbstractContextManager[None]:
+        """Says nothing meanwhile: the terminal is somebody else's."""
+
 
 class PlainProgress:
     """A line for each step that ends, and one every few seconds for what is awaited: fit for logs."""
@@ -43,6 +48,7 @@ class PlainProgress:
         self._lock = threading.Lock()
         self._state: Event | None = None
         self._since = time.monotonic()
+        self._silent = False
         self._reminder = threading.Thread(target=self._remind, daemon=True, name="progress")
 
     def __enter__(self) -> PlainProgress:
@@ -63,8 +69,19 @@ class PlainProgress:
         """A line of the machine's console."""
         self.line(f"          {MARKS.get(writer, '|')} {harmless_line(line)}")
 
+    @contextmanager
+    def aside(self) -> Iterator[None]:
+        """See Progress."""
+        self._silent = True
+        try:
+            yield
+        finally:
+            self._silent = False
+
     def line(self, text: str) -> None:
         """Prints one line."""
+        if self._silent:
+            return
         with self._lock:
             print(text, file=self._stream, flush=True)
 
@@ -86,6 +103,10 @@ class JsonProgress:
     def event(self, event: Event) -> None:
         """An observer of the event log."""
         print(json.dumps(event), flush=True)
+
+    def aside(self) -> AbstractContextManager[None]:
+        """Nothing to do: see `hil run`, which has no seat beside it."""
+        return nullcontext()
 
     def console(self, line: str, writer: str) -> None:
         """Goes to stderr: stdout holds JSON alone."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -61,12 +62,21 @@ class Finished:
 
 
 class Runner:
-    """Carries out one prepared run. Observers see every event; `live` sees the console's text."""
+    """Carries out one prepared run. Observers see every event; `live` sees the console's text; while a person sits at
+    the console, whatever else is on the terminal stands `aside`.
+    """
 
-    def __init__(self, prepared: Prepared, observers: Sequence[Observer], live: Live | None) -> None:
+    def __init__(
+        self,
+        prepared: Prepared,
+        observers: Sequence[Observer],
+        live: Live | None,
+        aside: Callable[[], AbstractContextManager[None]] = nullcontext,
+    ) -> None:
         self._prepared = prepared
         self._observers = observers
         self._live = live
+        self._aside = aside
         self._interrupts = Interrupts()
 
     def run(self) -> Finished:
@@ -107,7 +117,9 @@ class Runner:
 
         def work() -> None:
             machine.session.transition(self._before_keeping())
-            machine.keep()
+            if self._prepared.options.keep:
+                with self._aside():
+                    machine.keep()
             machine.session.transition(self._prepared.goal)
 
         try:

@@ -75,7 +75,7 @@ def tracked(root: Path, *patterns: str) -> list[str]:
 
 Lanes = tuple[list[Stage], list[Stage]]
 """Two lists of stages that run side by side, one lane a core."""
-LONGEST = ("test_scenarios.py", "test_endurance.py", "test_chaos.py")
+LONGEST = ("test_scenarios.py", "test_endurance.py", "test_chaos.py", "test_watching.py", "test_unplugged.py")
 """The system tests of the second lane: together they take about as long as all the others."""
 
 

@@ -8,8 +8,9 @@ from typing import Any
 
 import click
 
-from hil.commands.kinds import Whole
 from hil import progress
+from hil.commands.kinds import Whole
+from hil.errors import WrongUse
 from hil.options import RunOptions
 from hil.prepare import prepare
 from hil.runner import Runner
@@ -58,18 +59,22 @@ WAYS = click.Choice(["interrupt", "poll"])
 )
 @click.option("-v", "--verbose", is_flag=True, help="Show the console live.")
 @click.option("--json-events", is_flag=True, help="Events as JSON lines on stdout, instead of the table.")
-@click.option("--keep", is_flag=True, help="Keep the machine on after the probe; Ctrl-] ends it.")
+@click.option(
+    "--keep", is_flag=True, help="Keep the machine on after the probe and sit at its console; Ctrl-] ends it."
+)
 def command(**given: Any) -> None:
     """Measures with PROBE on a target and leaves a report (`hil list probes`).
 
     Exit code 0: pass, 1: fail, 2: wrong use, 3: trap, 4: infrastructure error, 130: interrupted.
     """
     options = RunOptions(command=("hil", *sys.argv[1:]), **given)
+    if options.keep and options.json_events:
+        raise WrongUse("--keep shows the console on stdout, --json-events wants it for JSON alone: use one of them")
     prepared = prepare(options)
     show = progress.choose(options.json_events)
     live = show.console if options.verbose else None
     with show:
-        finished = Runner(prepared, [show.event], live).run()
+        finished = Runner(prepared, [show.event], live, show.aside).run()
     if not options.json_events:
         from rich.console import Console as Terminal  # imported by the runner while the machine booted
 

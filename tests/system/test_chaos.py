@@ -18,6 +18,7 @@ from pathlib import Path
 import pytest
 from conftest import Bed, Boot, Command, plan
 
+from hil import chaos_proof
 from hil.errors import InfrastructureError
 from hil.flood import FloodGauge
 from hil.record_line import scan_records
@@ -128,6 +129,21 @@ def test_chaos_that_cannot_be(hil: Command) -> None:
         check=False,
     )
     assert refused.returncode == 2
+
+
+FAULTS = chaos_proof.FAULTS[1:] if os.environ.get("HIL_NIGHTLY") else ("corrupt=0.01,splice=0.01,interleave=1",)
+
+
+def test_a_bad_line_changes_no_figure(tmp_path: Path) -> None:
+    """The same measurement, in virtual time and out of the line's reach: what arrives is the same to the bit."""
+    clean = chaos_proof.carried("", 3, 200, tmp_path)
+    assert clean.records and clean.right == 3, clean.error
+    assert {record.series for record in scan_records(clean.records).records} == set(SERIES)
+    for faults in FAULTS:
+        harmed = chaos_proof.carried(f"seed=31,{faults}", 20, 200, tmp_path)
+        assert harmed.records == clean.records or harmed.error and harmed.records is None, harmed.error
+        if not faults.startswith("disconnect"):
+            assert harmed.right == 20 and harmed.damaged > 0 or "delay" in faults or "flood" in faults, harmed
 
 
 # --- The flood gauge is on whatever the line is like ---

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from conftest import plan, prepared
 
+from hil.event_schema import problems
 from hil.runner import Runner
 from hil.target import CellUse
 from hil.verdict import Outcome
@@ -22,6 +23,7 @@ def test_a_run_explains_its_trap(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert finished.verdict.outcome is Outcome.TRAP
     assert finished.verdict.exit_code == 3
     events = [json.loads(line) for line in (finished.path / "events.jsonl").read_text().splitlines()]
+    assert not [problem for event in events for problem in problems(event)]
     (trap,) = [event["trap"] for event in events if event["event"] == "trap"]
     assert (trap["cell"], trap["cpu"], trap["address"], trap["size"]) == ("hello", 1, "0x9010000", 4)
     assert "rtc" in trap["device"].lower()

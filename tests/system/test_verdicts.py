@@ -18,6 +18,7 @@ import pytest
 from conftest import REPOSITORY, Command
 
 from hil import leftovers
+from hil.event_schema import problems
 from hil.process import ProcessId
 from hil.events import VerdictEvent
 from hil.run_log import read_events
@@ -55,7 +56,9 @@ class Started:
         """Reads events until one passes the test; the run directory."""
         assert self.process.stdout is not None
         for line in self.process.stdout:
-            if test(json.loads(line)):
+            event = json.loads(line)
+            assert not problems(event), problems(event)
+            if test(event):
                 return self._hil.only_run()
         assert self.process.stderr is not None
         pytest.fail(f"the run ended before it got there: {self.process.stderr.read()}")
@@ -254,7 +257,11 @@ def test_the_wall_clock_jumps(hil: Command, tmp_path: Path) -> None:
     assert abs(first - second) > 40_000, "the clock does jump"
     done = hil.run(*SHORT, LD_PRELOAD=str(shim))
     assert done.returncode == 0, done.stdout[-500:] + done.stderr
-    times = [json.loads(line)["t"] for line in (hil.only_run() / "events.jsonl").read_text().splitlines()]
+    events = [json.loads(line) for line in done.stdout.splitlines()]
+    assert {event["event"] for event in events} == {"state", "step", "note", "record", "verdict"}
+    assert not [problem for event in events for problem in problems(event)], "as the schema says"
+    assert events == [json.loads(line) for line in (hil.only_run() / "events.jsonl").read_text().splitlines()]
+    times = [event["t"] for event in events]
     assert times == sorted(times) and 0 <= times[0] and times[-1] < 300
 
 

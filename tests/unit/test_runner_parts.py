@@ -143,7 +143,7 @@ def test_a_person_at_the_console_types_reads_and_leaves(capsys: pytest.CaptureFi
     read, write = os.pipe()
     os.write(write, b"ls\r")
     console.on_write = lambda data: os.write(write, b"\x1d") and None
-    Seat(watch, read).sit()
+    Seat(watch, keys=read).sit()
     said = capsys.readouterr().out
     assert console.written == b"ls\n" and "login: ^[[2J" in said and "trap: data demo parked" in said
 

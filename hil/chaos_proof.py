@@ -1,0 +1,157 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The proof that a bad line changes no figure: `python3 -m hil.chaos_proof` makes the table in docs/harness.md.
+
+With each kind of fault a machine is booted whose root cell measures by itself before anybody may type, in virtual time:
+nothing that happens on the line reaches the measurement, so that it is the same one each time, to the bit. Then the
+line has to carry commands, and the records; what arrives must be what arrived on the clean line, or nothing.
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import click
+
+from hil.errors import HilError, InfrastructureError
+from hil.event_log import EventLog
+from hil.machine import Machine
+from hil.native import NativeConsole
+from hil.options import RunOptions
+from hil.prepare import Prepared, prepare
+from hil.record_line import scan_records
+from hil.run_directory import RunDirectory
+from hil.session import State
+
+FAULTS = (
+    "",
+    "drop=0.01",
+    "double=0.01",
+    "corrupt=0.01",
+    "delay=0.01,delay_ms=20",
+    "splice=0.01",
+    "splice=0.01,interleave=1",
+    "flood=0.01",
+    "disconnect=0.01",
+    "disconnect=0.001",
+)
+"""A hundredth of all bytes suffers. A line that ends every hundred bytes carries next to nothing, hence the last."""
+RECORDS = "/tmp/records"
+COMMAND_LINE = 2048
+"""Characters that Linux takes on arm64 (COMMAND_LINE_SIZE)."""
+
+
+@dataclass(frozen=True)
+class Carried:
+    """What a line carried. `right`: commands that were answered once and right; `records`: the probe's words."""
+
+    chaos: str
+    right: int
+    seconds: float
+    frames: int
+    damaged: int
+    records: bytes | None
+    error: str = ""
+
+
+def self_measuring(prepared: Prepared) -> Prepared:
+    """The same machine, but its first process carries out the plan before it becomes the shell on the console."""
+    plan, machine = prepared.plan, prepared.target.virtual_machine
+    assert machine is not None and plan.uio is not None
+    steps = [
+        *("mount -t proc proc /proc", "mount -t sysfs sysfs /sys", "mount -t devtmpfs devtmpfs /dev"),
+        *("export PATH=/hil:/bin", "exec </dev/console >/dev/console 2>&1", "cd /"),
+        *("insmod /hil/jailhouse.ko", f"jailhouse enable /hil/cells/{plan.root_config}", "modprobe uio"),
+        f"insmod /hil/uio_ivshmem.ko {' '.join(plan.uio.module_parameters())}",
+    ]
+    for cell in plan.cells:
+        command_line = f"-s '{cell.command_line}' -a {cell.command_line_address:#x}"
+        steps += [
+            f"jailhouse cell create /hil/cells/{cell.config}",
+            f"jailhouse cell load {cell.name} /hil/inmates/{cell.inmate} -a {cell.load_address:#x} {command_line}",
+            f"jailhouse cell start {cell.name}",
+        ]
+    steps += [f"{plan.program} >{RECORDS}", "exec /init"]
+    # The kernel hands words that it does not know to the first process: nokaslr is one. There is no seed for it anyway.
+    known = machine.kernel_args.replace("rdinit=/init", "rdinit=/bin/sh").replace(" nokaslr", "")
+    words = f'{known} -- -c "{"; ".join(steps)}"'
+    if len(words) >= COMMAND_LINE:
+        raise InfrastructureError(f"the kernel's command line would be {len(words)} characters long: {words}")
+    return replace(prepared, target=replace(prepared.target, virtual_machine=replace(machine, kernel_args=words)))
+
+
+def carried(chaos: str, commands: int, samples: int, base: Path) -> Carried:
+    """Boots a machine on a line with these faults, has it carry commands and the records."""
+    options = RunOptions("qemu", "ivshmem-latency", warmup=20, count=samples, virtual_time=True, chaos=chaos)
+    directory = RunDirectory("qemu", "chaos-proof", base=base)
+    events = EventLog(directory.path / "events.jsonl")
+    machine = Machine(self_measuring(prepare(options)), directory, events, None)
+    right, seconds, records, error = 0, 0.0, None, ""
+    try:
+        machine.session.transition(State.AGENT)
+        begun = time.monotonic()
+        try:
+            right = carry(machine, commands)
+        finally:
+            seconds = time.monotonic() - begun
+        records = machine.lifecycle.root.script(f"cat {RECORDS}", "run").out
+    except HilError as failure:
+        error = str(failure)
+    finally:
+        console = machine.lifecycle.watch.console if machine.lifecycle.watching else None
+        counts = console.native.counts if isinstance(console, NativeConsole) else {}
+        machine.off()
+        directory.finish()
+    return Carried(chaos, right, seconds, counts.get("frames", 0), counts.get("damaged", 0), records, error)
+
+
+def carry(machine: Machine, commands: int) -> int:
+    """How many commands were answered right; each one ran once, in order, as the root cell's own log says."""
+    root, right = machine.lifecycle.root, 0
+    for number in range(commands):
+        script = f"echo {number} >>/tmp/ran; echo o{number}; echo e{number} >&2; exit {number % 7}"
+        answer = root.script(script, "command", allowed=tuple(range(256)))
+        right += (answer.code, answer.out, answer.err) == (number % 7, b"o%d\n" % number, b"e%d\n" % number)
+    ran = root.script("cat /tmp/ran", "run").out.decode().split()
+    if ran != [str(number) for number in range(commands)]:
+        raise InfrastructureError(f"{commands} commands were sent, and the root cell ran {len(ran)}")
+    return right
+
+
+def row(one: Carried, clean: Carried, commands: int) -> str:
+    """Of the table, in Markdown."""
+    if one.records is None:
+        said = f"infrastructure error: {one.error[:120]}"
+    elif one.records == clean.records:
+        said = f"the clean line's {len(scan_records(one.records).records)}, to the bit"
+    else:
+        said = "WRONG"
+    cells = [one.chaos or "clean", f"{one.right} of {commands}", f"{one.seconds:.1f}", one.frames, one.damaged, said]
+    return f"| {' | '.join(map(str, cells))} |"
+
+
+@click.command()
+@click.argument("faults", nargs=-1)
+@click.option("--commands", type=click.IntRange(1, 1_000_000), default=1000, show_default=True)
+@click.option("--samples", type=click.IntRange(1, 1_000_000), default=300, show_default=True)
+def main(faults: Sequence[str], commands: int, samples: int) -> None:
+    """Makes the table for FAULTS (as --chaos takes them), or for all kinds. Exit code 1 when anything wrong arrived."""
+    print("| line | commands answered once and right | seconds | frames received | damaged | records that arrived |")
+    print("|---|---|---|---|---|---|")
+    bad = 0
+    with tempfile.TemporaryDirectory(prefix="hil-proof-") as base:
+        clean = carried("", commands, samples, Path(base))
+        for chaos in faults or FAULTS:
+            one = carried(f"seed=1,{chaos}", commands, samples, Path(base)) if chaos else clean
+            print(row(one, clean, commands), flush=True)
+            bad += one.records not in (None, clean.records) or not 0 <= one.right <= commands
+            bad += one.records is not None and one.right != commands
+    sys.exit(1 if bad or clean.records is None else 0)
+
+
+if __name__ == "__main__":
+    main()
