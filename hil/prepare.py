@@ -10,6 +10,7 @@ from hil import hypervisor as hypervisors
 from hil import places, target
 from hil.errors import InfrastructureError
 from hil.lifecycle import Plan, complete
+from hil.limits import MOST, Limits
 from hil.native import check_chaos
 from hil.options import RunOptions
 from hil.session import State
@@ -45,7 +46,8 @@ def prepare(options: RunOptions) -> Prepared:
             raise InfrastructureError(
                 f"{what} {path} is not built; bin/hil builds it, build/logs says why it could not"
             )
-    values = options.placeholders()
+    # What waits inside the machine is as patient as what waits outside of it.
+    values = options.placeholders() | {"patience": f"{min(MOST, Limits({}).scale()):.1f}"}
     plan = Plan(
         root_config=machine.root_config,
         root_cell=machine.root_cell,

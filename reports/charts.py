@@ -25,6 +25,11 @@ def log_columns(histogram: Sequence[Bucket], columns: int = COLUMNS) -> list[tup
     if not histogram:
         return []
     low, high = _log_low(histogram[0]), histogram[-1].high
+    # No column is narrower than a bucket that counts: what the record does not know must not look like a shape.
+    total = sum(bucket.count for bucket in histogram)
+    widths = [math.log(bucket.high / _log_low(bucket)) for bucket in histogram if bucket.count >= total / 100]
+    if widths:
+        columns = max(1, min(columns, int(math.log(high / low) / max(widths) + 1e-9)))
     step = math.log(high / low) / columns
     heights = [0.0] * columns
     for bucket in histogram:
@@ -38,11 +43,13 @@ def log_columns(histogram: Sequence[Bucket], columns: int = COLUMNS) -> list[tup
 
 
 def trimmed(record: Record) -> tuple[Bucket, ...]:
-    """The histogram, its last bucket cut off behind the maximum: the overflow bucket has no edge of its own."""
+    """The histogram, its outer buckets cut off before the minimum and behind the maximum."""
     if not record.histogram:
         return ()
-    last = record.histogram[-1]
-    return (*record.histogram[:-1], Bucket(last.low, min(last.high, record.max + 1), last.count))
+    first = record.histogram[0]
+    buckets = (Bucket(max(first.low, record.min), first.high, first.count), *record.histogram[1:])
+    last = buckets[-1]
+    return (*buckets[:-1], Bucket(last.low, min(last.high, record.max + 1), last.count))
 
 
 def _log_low(bucket: Bucket) -> float:

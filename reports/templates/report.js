@@ -72,10 +72,13 @@
   // Vertical grid lines and their labels below, as many as fit without touching.
   function latencyAxis(svg, x, low, high, top, bottom) {
     let free = -Infinity;
-    for (const tick of logTicks(low, high)) {
+    const ticks = logTicks(low, high);
+    // As many digits as tell the ticks of a narrow range apart.
+    const digits = [3, 4, 5, 6].find((d) => new Set(ticks.map((tick) => latency(tick, d))).size === ticks.length) || 7;
+    for (const tick of ticks) {
       const at = x(tick);
       element("line", { class: "grid", x1: at, x2: at, y1: top, y2: bottom }, svg);
-      const label = latency(tick);
+      const label = latency(tick, digits);
       const half = label.length * 3.4;
       const center = Math.max(at, half);
       if (center - half < free) continue;
@@ -200,10 +203,11 @@
   }
 
   function drawMarks(svg, series, labels, x, [top, bottom]) {
-    for (const { at, center, row, name, value } of labels) {
-      const y = top - 8 - 15 * row;
-      element("line", { class: "mark", x1: at, x2: at, y1: y + 3, y2: bottom }, svg);
-      const text = element("text", { x: center, y, "text-anchor": "middle", class: "label" }, svg);
+    for (const { at, row } of labels) {
+      element("line", { class: "mark", x1: at, x2: at, y1: top - 5 - 15 * row, y2: bottom }, svg);
+    }
+    for (const { center, row, name, value } of labels) { // after all lines: none runs through a label
+      const text = element("text", { x: center, y: top - 8 - 15 * row, "text-anchor": "middle", class: "label" }, svg);
       element("tspan", { class: "strong" }, text, name);
       element("tspan", {}, text, ` ${value}`);
     }
@@ -234,7 +238,7 @@
       colors: [colour("--accent"), colour("--dot")],
       gridLineColor: colour("--grid"), axisLineColor: colour("--line"), rightGap: 14,
       series: { "slowest samples": { strokeWidth: 0, drawPoints: true, pointSize: 2.5, highlightCircleSize: 4 } },
-      xlabel: "time since the first counted exchange", xLabelHeight: 18,
+      xlabel: "time since the first counted sample", xLabelHeight: 18,
       legend: "follow",
       axes: {
         x: { axisLabelFormatter: moment, valueFormatter: moment, drawGrid: false },

@@ -180,7 +180,7 @@ def test_ctrl_c_twice_stops_at_once(hil: Command) -> None:
     ("state", "step"), [("boot", "first console"), ("enabled", "jailhouse enable"), ("running", "records")]
 )
 def test_controller_killed(hil: Command, state: str, step: str) -> None:
-    bystander = subprocess.Popen(["sleep", "120"], start_new_session=True)
+    bystander = subprocess.Popen(["sleep", "3600"], start_new_session=True)
     try:
         started = Started(hil, *LONG)
         run = started.wait_for_state(state, step)

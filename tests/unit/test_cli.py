@@ -16,6 +16,8 @@ from hil.cli import COMMANDS, root
 from hil.commands import run
 from hil.errors import WrongUse
 from hil.names import choose, harmless
+from hil.options import RunOptions
+from hil.prepare import prepare
 from hil.progress import PlainProgress, sentence
 from hil.replay import merged, replay
 
@@ -92,7 +94,7 @@ def test_the_qemu_target_names_every_limit_and_probe() -> None:
     machine = target.load("qemu")
     assert set(target.WAITS) <= set(machine.limits) and machine.emulated
     probe = machine.probe("ivshmem-latency")
-    values = {"root": "poll", "inmate": "interrupt", "warmup": 5, "count": 6}
+    values = {"root": "poll", "inmate": "interrupt", "warmup": 5, "count": 6, "patience": 1}
     assert "6" in probe.program.format(**values) and probe.cells[0].command_line.format(**values)
 
 
@@ -152,3 +154,8 @@ def test_sentences_of_events_are_harmless() -> None:
     assert sentence(trap) == "trap: data ^[[2Jevil"
     step = {"event": "step", "state": "loaded", "seconds": 1.0, "name": "load", "outcome": "failed", "detail": "no"}
     assert "FAILED: no" in sentence(step)
+
+
+def test_a_probe_is_as_patient_as_the_session(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HIL_TIMEOUT_SCALE", "3")
+    assert "--timeout=3.0" in prepare(RunOptions(target="qemu", probe="ivshmem-latency")).plan.program

@@ -126,3 +126,18 @@ def test_odd_distributions_are_drawn(tmp_path: Path, values: list[int]) -> None:
     assert root_data(dom)["charts"] == "drawn"
     body = dom[dom.index("<body") : dom.index('<script type="application/json"')]
     assert re.findall(r"NaN|Infinity|undefined", body) == []
+
+
+@pytest.mark.timeout(300)
+def test_equal_samples_have_an_axis_whose_labels_differ(tmp_path: Path) -> None:
+    one = record(values=[149] * 1000, histogram=[[144, 150, 1000]], clock={"name": "CNTVCT_EL0", "hz": 10**9})
+    run_dir = write_run(tmp_path / "run", events(records=[one]))
+    reports.write_all(run_dir)
+    dom, log = browse(run_dir / "report.html", tmp_path / "profile", "--window-size=1100,900")
+    assert_clean(dom, log)
+    assert dom.count("<rect") == 1
+    chart = dom.partition('<div class="chart distribution"')[2].partition("</svg>")[0]
+    labels = re.findall(
+        r'<text [^>]*text-anchor="middle">(1[45]\d(?:\.\d+)?\xa0ns|1[45]\d(?:\.\d+)?&nbsp;ns)</text>', chart
+    )
+    assert len(labels) >= 3 and len(set(labels)) == len(labels), labels

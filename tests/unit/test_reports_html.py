@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import re
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -170,3 +171,24 @@ def test_virtual_time_says_that_it_counts_instructions(tmp_path: Path) -> None:
     text = " ".join(page_of(run).text.split())
     assert "these figures count instructions" in text
     assert "wall-clock" not in text
+
+
+def test_a_busy_host_is_told_beside_the_figures(tmp_path: Path) -> None:
+    busy = {"name": "host-1", "cpus": "2", "load": "18.97 4.00 2.00"}
+    text = page_of(write_run(tmp_path / "busy", host=busy)).text
+    assert "The host was busy as the run began: load 19.0 on 2 CPUs." in text
+    assert "busy" not in page_of(write_run(tmp_path / "idle")).text
+
+
+def test_each_state_is_named_once_before_its_steps(tmp_path: Path) -> None:
+    write_run(tmp_path)
+    source = html_page.page(load(tmp_path))
+    states = re.findall(r'<span class="state">(.*?)</span>', source)
+    assert states == ["boot", "running"]
+    assert source.index(">boot</span>") < source.index("kernel up to its console") < source.index(">running</span>")
+
+
+def test_what_scrolls_can_be_reached_and_named_without_a_mouse(tmp_path: Path) -> None:
+    source = html_page.page(load(write_run(tmp_path)))
+    for tag in re.findall(r'<div class="(?:scroll|console)"[^>]*>', source):
+        assert 'tabindex="0"' in tag and 'role="region"' in tag and "aria-label=" in tag

@@ -84,13 +84,26 @@ def test_log_columns_keep_every_sample(found: list[tuple[int, int]]) -> None:
     buckets = [Bucket(low, low + 1, count) for low, count in sorted(found)]
     columns = charts.log_columns(buckets)
     assert sum(samples for _, _, samples in columns) == pytest.approx(sum(b.count for b in buckets))
-    assert len(columns) == charts.COLUMNS
+    assert 1 <= len(columns) <= charts.COLUMNS
     assert all(low < high and samples >= 0 for low, high, samples in columns)
 
 
-def test_a_wide_bucket_is_spread_over_its_columns() -> None:
-    columns = charts.log_columns([Bucket(1, 2, 10), Bucket(2, 4, 10)], columns=4)
-    assert [round(samples, 9) for _, _, samples in columns] == [5, 5, 5, 5]
+def test_no_column_is_narrower_than_a_bucket_that_counts() -> None:
+    columns = charts.log_columns([Bucket(1, 2, 10), Bucket(2, 4, 10)])
+    assert [(round(low, 9), round(high, 9), round(n, 9)) for low, high, n in columns] == [(1, 2, 10), (2, 4, 10)]
+
+
+def test_a_wide_bucket_of_few_samples_is_spread_and_takes_no_detail_from_the_others() -> None:
+    narrow = [Bucket(100 + k, 101 + k, 100) for k in range(100)]
+    columns = charts.log_columns([*narrow, Bucket(200, 20000, 2)])
+    assert len(columns) == charts.COLUMNS
+    assert 0 < columns[-1][2] < 1 and columns[-1][2] == pytest.approx(columns[-2][2])
+
+
+def test_equal_samples_are_one_column_of_one_tick() -> None:
+    one = record(values=[149] * 1000, histogram=[[144, 150, 1000]])
+    ((low, high, samples_),) = charts.log_columns(charts.trimmed(one))
+    assert (round(low, 9), round(high, 9), samples_) == (149, 150, 1000)
 
 
 def test_the_tail_is_exact_at_bucket_edges() -> None:
