@@ -298,7 +298,8 @@ std::optional<Alignment> align_form(std::string_view form, std::string_view text
         for (std::size_t j = hole.begin; j < hole.end; ++j) {
             like += belongs(hole.type, text[j]) ? 1 : 0;
         }
-        hole.doubtful = like != hole.value.size() || near_foreign(foreign_at, text, hole.begin, hole.end) ||
+        hole.doubtful = like != hole.value.size() || (hole.type != 'q' && hole.value.size() > 16) ||
+                        near_foreign(foreign_at, text, hole.begin, hole.end) ||
                         touches_its_like(hole.type, text, hole.begin, hole.end) ||
                         (hole.type == 'q' && hole.end - hole.begin != hole.value.size());
     }

@@ -165,14 +165,16 @@ class Assembler {
         TrapDraft& draft = open(fact);
         read_head(draft, fact);
         draft.fatal_seen = text_.substr(fact.begin).starts_with('F');
+        draft.alternating = interleaved_;
         detail_ = fact.detail;
         message(draft, fact);
     }
 
     void message(TrapDraft& draft, const TrapFact& fact) {
         const std::size_t line_end = std::min(text_.find('\n', fact.begin), text_.size());
-        const std::size_t end =
-            fact.unknown_form || fact.detail ? line_end : std::max<std::size_t>(fact.end, fact.begin);
+        const std::size_t end = fact.unknown_form || fact.detail || fact.kind == TrapKind::hyp
+                                    ? line_end
+                                    : std::max<std::size_t>(fact.end, fact.begin);
         std::string line = cleaned(text_.substr(fact.begin, end - fact.begin));
         if (draft.event.messages.size() < 8 && (draft.event.messages.empty() || draft.event.messages.back() != line)) {
             draft.event.messages.push_back(std::move(line));
@@ -238,6 +240,12 @@ class Assembler {
                (draft.event.has_class_line || draft.event.has_first_line);
     }
 
+    /// A Parking line in the middle of its own dump, which goes on where it was.
+    static bool goes_on(const TrapDraft& draft, const TrapFact& fact) {
+        return draft.closed && draft.event.outcome != TrapOutcome::unknown && draft.last != R::count &&
+               static_cast<unsigned>(draft.last) + 1 == static_cast<unsigned>(fact.reg);
+    }
+
     std::size_t draft_for(const TrapFact& fact) {
         std::size_t best = none;
         for (std::size_t i = 0; i < drafts_.size(); ++i) {
@@ -254,7 +262,7 @@ class Assembler {
             }
         }
         if (best == none && !drafts_.empty() && takes(drafts_.back(), fact) &&
-            (awaits_late_rows(drafts_.back()) || late_ == drafts_.size())) {
+            (awaits_late_rows(drafts_.back()) || goes_on(drafts_.back(), fact) || late_ == drafts_.size())) {
             late_ = drafts_.size();
             best = drafts_.size() - 1;
         }
@@ -300,6 +308,9 @@ class Assembler {
         const TrapDraft& draft = drafts_[rows_];
         const unsigned last = static_cast<unsigned>(draft.last);
         const unsigned now = static_cast<unsigned>(fact.reg);
+        if (fact.reg == R::arm_hsr && draft.last == R::arm_cpsr) {
+            return draft.event.registers.get(fact.reg) == fact.value; // "HSR: …" ahead of the dump named it
+        }
         return draft.event.registers.get(fact.reg) == fact.value && now < last && last - now <= 4 &&
                fact.begin - draft.end < 200;
     }

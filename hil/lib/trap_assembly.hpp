@@ -20,8 +20,9 @@ struct TrapDraft {
     bool fatal_seen = false;
     bool cell_state = false;
     bool bare = false;
-    bool keep = false;   // enough is there for an event
-    bool closed = false; // parked, stopped, or cut off by a gap
+    bool alternating = false; // two CPUs reported at once, line by line
+    bool keep = false;        // enough is there for an event
+    bool closed = false;      // parked, stopped, or cut off by a gap
     TrapRegister last = TrapRegister::count;
     std::uint32_t head_begin = 0; // of the first line
     std::uint32_t begin = 0;      // of the first element

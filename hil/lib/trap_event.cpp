@@ -50,6 +50,14 @@ bool has_dump(const TrapEvent& event) {
     return event.registers.size() > 0;
 }
 
+/// Rows of the dump are absent, or one of the two registers that count most is.
+bool lacks_registers(const TrapEvent& event) {
+    const bool x86 = event.arch == TrapArch::x86;
+    const std::size_t all = event.arch == TrapArch::arm64 ? 35 : event.arch == TrapArch::arm ? 18 : 17;
+    return !event.pc || (!x86 && !event.syndrome) ||
+           (event.registers.size() < all && !(x86 && event.kind == TrapKind::hyp));
+}
+
 } // namespace
 
 std::string name_of(TrapRegister reg) {
@@ -95,6 +103,7 @@ double confidence_of(const TrapEvent& event) {
     double doubt = 0;
     doubt += event.has_first_line || event.kind == TrapKind::hvc || event.kind == TrapKind::smc ? 0 : 0.3;
     doubt += has_dump(event) ? 0 : 0.2;
+    doubt += has_dump(event) && lacks_registers(event) ? 0.05 : 0;
     doubt += event.outcome == TrapOutcome::unknown ? 0.1 : 0;
     doubt += event.recovered ? 0.15 : 0;
     doubt += 0.05 * static_cast<double>(event.inferred.count());
@@ -125,8 +134,7 @@ std::vector<std::string> missing_from(const TrapEvent& event) {
         if (arm && !event.syndrome) {
             missing.emplace_back("the syndrome (esr or hsr)");
         }
-        const std::size_t all = event.arch == TrapArch::arm64 ? 35 : event.arch == TrapArch::arm ? 18 : 17;
-        if (event.registers.size() < all && !(x86 && event.kind == TrapKind::hyp)) {
+        if (lacks_registers(event)) {
             missing.emplace_back("some rows of the register dump");
         }
     }

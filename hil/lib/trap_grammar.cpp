@@ -370,6 +370,7 @@ class Scanner {
         if (c.literal(" (Cell: \"")) {
             name = c.quoted();
             end = name.empty() ? end : name.data() + name.size() + 1;
+            name = closes_later(end) ? std::string_view{} : name;
         } else if (!cursor(end).at_line_end()) {
             return nullptr; // a person writes about it
         }
@@ -377,6 +378,13 @@ class Scanner {
         fact.value = cpu;
         fact.name = name;
         return end;
+    }
+
+    /// The quote before p is not the name's end: no parenthesis follows it, but another quote with one.
+    bool closes_later(const char* p) const {
+        const std::string_view all = text_.substr(static_cast<std::size_t>(p - text_.data()));
+        const std::string_view rest = all.substr(0, all.find('\n'));
+        return !rest.starts_with(')') && rest.find("\")") != std::string_view::npos;
     }
 
     const char* gap(const char* p) {

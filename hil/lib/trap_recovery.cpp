@@ -343,7 +343,8 @@ std::vector<std::string> cells_in(std::string_view text) {
             continue;
         }
         const std::size_t close = text.find_first_of("\"\n", open + 1);
-        if (close == std::string_view::npos || text[close] == '\n' || close - open - 1 > 31 || close == open + 1) {
+        if (close == std::string_view::npos || text[close] == '\n' || close - open - 1 > 31 || close == open + 1 ||
+            (close + 1 < text.size() && is_alpha(text[close + 1]))) { // a quote within the name
             continue;
         }
         std::string name(text.substr(open + 1, close - open - 1));
@@ -384,6 +385,24 @@ void recover_cell(std::string_view text, TrapDraft& draft) {
     }
 }
 
+/// The end without a name that could be read: its quotes are lost, or became others.
+void take_nameless_end(std::string_view part, std::size_t begin, TrapDraft& draft) {
+    for (const bool park : {true, false}) {
+        const auto found = align_form(park ? "Parking CPU %d (Cell:" : "Stopping CPU %d (Cell:", part, 0.0);
+        const std::uint64_t cpu = found ? number(found->holes[0].value, 10) : 0;
+        if (!found || found->holes[0].doubtful || cpu > 4095) {
+            continue;
+        }
+        TrapEvent& event = draft.event;
+        event.outcome = park ? TrapOutcome::parked : TrapOutcome::stopped;
+        event.cpu = static_cast<std::uint32_t>(cpu);
+        event.recovered = true;
+        draft.park_begin = static_cast<std::uint32_t>(begin + found->begin);
+        draft.end = std::max(draft.end, static_cast<std::uint32_t>(begin + found->end));
+        return;
+    }
+}
+
 void recover_park(std::string_view text, TrapDraft& draft, Zone zone) {
     const std::string_view part = in(text, zone);
     if (is_empty(part) || part.size() < 12) {
@@ -393,7 +412,11 @@ void recover_park(std::string_view text, TrapDraft& draft, Zone zone) {
     const auto stopped = align_form("Stopping CPU %d (Cell: \"%q\")", part, 0.6);
     const bool park = parked && (!stopped || parked->cost < stopped->cost);
     const auto& best = park ? parked : stopped;
-    if (!best || (parked && stopped && std::abs(parked->cost - stopped->cost) < 2.0)) {
+    if (!best) {
+        take_nameless_end(part, zone.begin, draft);
+        return;
+    }
+    if (parked && stopped && std::abs(parked->cost - stopped->cost) < 2.0) {
         return;
     }
     TrapEvent& event = draft.event;

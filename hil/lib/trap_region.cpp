@@ -25,6 +25,58 @@ bool is_mention(const TrapDraft& draft, const std::vector<TrapDraft>& all) {
     });
 }
 
+/// Both first lines stand ahead of both dumps.
+bool overlap(const TrapDraft& a, const TrapDraft& b) {
+    return a.event.has_first_line && b.event.has_first_line && a.event.arch == b.event.arch && a.rows_begin != 0 &&
+           b.rows_begin != 0 && std::max(a.head_begin, b.head_begin) < std::min(a.rows_begin, b.rows_begin);
+}
+
+std::size_t contradictions(TrapEvent event) {
+    event.notes.clear();
+    note_contradictions(event);
+    return event.notes.size();
+}
+
+void swap_dumps(TrapEvent& a, TrapEvent& b) {
+    std::swap(a.registers, b.registers);
+    std::swap(a.pc, b.pc);
+    std::swap(a.syndrome, b.syndrome);
+    std::swap(a.el, b.el);
+    std::swap(a.outcome, b.outcome);
+    std::swap(a.cpu, b.cpu);
+    std::swap(a.cell, b.cell);
+}
+
+/// Of two reports that overlap the syndromes tell whose dump is whose; where they cannot, the events say so.
+void settle_overlap(TrapEvent& a, TrapEvent& b, bool alternating) {
+    const std::size_t doubts = contradictions(a) + contradictions(b);
+    swap_dumps(a, b);
+    const std::size_t swapped = contradictions(a) + contradictions(b);
+    if (swapped < doubts) {
+        return;
+    }
+    swap_dumps(a, b);
+    if (swapped > doubts || alternating) {
+        return;
+    }
+    for (TrapEvent* event : {&a, &b}) {
+        event->notes.emplace_back("another report overlaps: which dump belongs to which first line cannot be told");
+        event->infer(TrapField::pc);
+        event->infer(TrapField::cpu);
+        event->infer(TrapField::cell);
+    }
+}
+
+void settle_overlaps(std::vector<TrapDraft>& drafts) {
+    for (std::size_t i = 0; i + 1 < drafts.size(); ++i) {
+        TrapDraft& a = drafts[i];
+        TrapDraft& b = drafts[i + 1];
+        if (a.keep && b.keep && overlap(a, b)) {
+            settle_overlap(a.event, b.event, b.alternating);
+        }
+    }
+}
+
 TrapEvent publish(TrapDraft& draft, const TrapText& text) {
     TrapEvent& event = draft.event;
     const std::size_t end = std::max<std::size_t>(draft.end, draft.begin + 1);
@@ -59,6 +111,7 @@ bool decode_trap_region(std::string_view raw, std::uint64_t first_line, bool rec
     for (TrapDraft& draft : drafts) {
         draft.keep = conclude_trap(draft);
     }
+    settle_overlaps(drafts);
     for (TrapDraft& draft : drafts) {
         if (!draft.keep || is_mention(draft, drafts)) {
             continue;

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <array>
+#include <charconv>
 #include <cstring>
 #include <utility>
 
@@ -71,13 +72,43 @@ std::size_t escape_length(std::string_view text) {
     return text[1] == '(' || text[1] == ')' ? std::min<std::size_t>(3, text.size()) : 2;
 }
 
-constexpr std::array<std::pair<std::string_view, std::string_view>, 22> replacements{{
-    {"&quot;", "\""},       {"&#34;", "\""},        {"&ldquo;", "\""},      {"&rdquo;", "\""},    {"&gt;", ">"},
-    {"&lt;", "<"},          {"&amp;", "&"},         {"&nbsp;", " "},        {"&#160;", " "},      {"&#39;", "'"},
-    {"\xe2\x80\x9c", "\""}, {"\xe2\x80\x9d", "\""}, {"\xe2\x80\x9e", "\""}, {"\xc2\xa0", " "},    {"\xe2\x88\x92", "-"},
-    {"\xe2\x80\x90", "-"},  {"\xe2\x80\x91", "-"},  {"\xe2\x80\x93", "-"},  {"\xe2\x80\x8b", ""}, {"\xef\xbb\xbf", ""},
-    {"&#x22;", "\""},       {"&#45;", "-"},
+constexpr std::array<std::pair<std::string_view, std::string_view>, 18> replacements{{
+    {"&quot;", "\""},
+    {"&ldquo;", "\""},
+    {"&rdquo;", "\""},
+    {"&gt;", ">"},
+    {"&lt;", "<"},
+    {"&amp;", "&"},
+    {"&nbsp;", " "},
+    {"&#160;", " "},
+    {"\xe2\x80\x9c", "\""},
+    {"\xe2\x80\x9d", "\""},
+    {"\xe2\x80\x9e", "\""},
+    {"\xc2\xa0", " "},
+    {"\xe2\x88\x92", "-"},
+    {"\xe2\x80\x90", "-"},
+    {"\xe2\x80\x91", "-"},
+    {"\xe2\x80\x93", "-"},
+    {"\xe2\x80\x8b", ""},
+    {"\xef\xbb\xbf", ""},
 }};
+
+/// "&#40;" and "&#x28;" of a printable character. Returns the length of the entity or 0.
+std::size_t numeric_entity(std::string_view text, std::string& out) {
+    const bool hexadecimal = text.starts_with("&#x");
+    const std::size_t begin = hexadecimal ? 3 : 2;
+    const std::size_t stop = text.substr(0, 8).find(';');
+    if (!text.starts_with("&#") || stop == std::string_view::npos) {
+        return 0;
+    }
+    unsigned code = 0;
+    const auto [end, error] = std::from_chars(text.data() + begin, text.data() + stop, code, hexadecimal ? 16 : 10);
+    if (error != std::errc{} || end != text.data() + stop || code < 0x20 || code > 0x7e) {
+        return 0;
+    }
+    out.push_back(static_cast<char>(code));
+    return stop + 1;
+}
 
 /// Quoted-printable as mail archives leave it: "=3D", "=20", "=E2=80=9C". Returns the length of the code or 0.
 std::size_t quoted_printable(std::string_view text, std::string& out) {
@@ -147,6 +178,8 @@ void clean_line(std::string_view raw, bool printable, std::string& out) {
                 out.pop_back();
             }
             ++i;
+        } else if (const std::size_t entity = c == '&' ? numeric_entity(rest, out) : 0; entity > 0) {
+            i += entity;
         } else if (c == '&' || static_cast<unsigned char>(c) >= 0x80) {
             const auto found = std::find_if(replacements.begin(), replacements.end(),
                                             [rest](auto& r) { return rest.starts_with(r.first); });

@@ -3,6 +3,7 @@
 
 #include "hil/lib/trap_json.hpp"
 #include "hil/lib/trap_prefilter.hpp"
+#include "hil/lib/trap_text.hpp"
 #include "tests/unit/trap_generator.hpp"
 
 #include <gtest/gtest.h>
@@ -44,6 +45,109 @@ TEST(TrapDecoder, WholeReport) {
     EXPECT_EQ(events[0].registers.size(), 18u);
     EXPECT_EQ(confidence_of(events[0]), 1.0);
     EXPECT_TRUE(missing_from(events[0]).empty());
+}
+
+std::string report_of(const std::string& access, const std::string& address, const std::string& pc,
+                      const std::string& hsr) {
+    return "Unhandled data " + access + " at 0x" + address +
+           "(4)\nFATAL: unhandled trap (exception class 0x24)\npc=0x" + pc + " cpsr=0x600001d3 hsr=0x" + hsr + "\n" +
+           arm_dump().substr(arm_dump().find('\n') + 1);
+}
+
+std::string lines(const std::string& text, std::size_t from, std::size_t count) {
+    std::string out;
+    const auto all = generator::lines_of(text);
+    for (std::size_t i = from; i < std::min(from + count, all.size()); ++i) {
+        out += all[i];
+    }
+    return out;
+}
+
+TEST(TrapDecoder, SyndromesTellWhoseDumpItIs) {
+    const std::string a = report_of("write", "1c2006c", "c03f457c", "93830046");
+    const std::string b = report_of("read", "1c16000", "c0401234", "93830006");
+    const auto events = decode_traps(lines(a, 0, 2) + lines(b, 0, 2) + lines(a, 2, 9) + lines(b, 2, 9) +
+                                     "Parking CPU 0 (Cell: \"x\")\nParking CPU 1 (Cell: \"x\")\n");
+    ASSERT_EQ(events.size(), 2u);
+    EXPECT_EQ(events[0].address, 0x1c2006cu);
+    EXPECT_EQ(events[0].pc, 0xc03f457cu);
+    EXPECT_EQ(events[1].pc, 0xc0401234u);
+    EXPECT_TRUE(events[0].notes.empty());
+}
+
+TEST(TrapDecoder, OverlappingReportsThatNothingTellsApartAreMarked) {
+    const std::string a = report_of("read", "1c2006c", "c03f457c", "93830006");
+    const std::string b = report_of("read", "1c16000", "c0401234", "93830006");
+    const auto events = decode_traps(lines(a, 0, 2) + lines(b, 0, 2) + lines(a, 2, 9) + lines(b, 2, 9) +
+                                     "Parking CPU 0 (Cell: \"x\")\nParking CPU 1 (Cell: \"x\")\n");
+    ASSERT_EQ(events.size(), 2u);
+    for (const TrapEvent& event : events) {
+        EXPECT_TRUE(event.is_inferred(TrapField::pc));
+        EXPECT_TRUE(event.is_inferred(TrapField::cpu));
+        EXPECT_FALSE(event.notes.empty());
+        EXPECT_LT(confidence_of(event), 0.8);
+    }
+}
+
+TEST(TrapDecoder, ADumpGoesOnAfterItsParkingLine) {
+    const std::string dump = arm_dump();
+    const auto events =
+        decode_traps(arm_head + lines(dump, 0, 3) + "Parking CPU 1 (Cell: \"a\")\n" + lines(dump, 3, 9));
+    ASSERT_EQ(events.size(), 1u);
+    EXPECT_EQ(events[0].registers.size(), 18u);
+    EXPECT_EQ(events[0].cpu, 1u);
+}
+
+TEST(TrapDecoder, MissingRowsCostConfidence) {
+    const std::string dump = arm_dump();
+    const auto events = decode_traps(arm_head + lines(dump, 0, 2) + "Parking CPU 1 (Cell: \"a\")\n");
+    ASSERT_EQ(events.size(), 1u);
+    EXPECT_LT(confidence_of(events[0]), 1.0);
+}
+
+TEST(TrapDecoder, ANumberOfMoreThanSixteenDigitsIsNone) {
+    const auto events =
+        decode_traps("Unhandled data read at 0x90000180000000000000001(4)\n" + arm_head.substr(arm_head.find("FATAL")) +
+                     arm_dump() + "Parking CPU 1 (Cell: \"a\")\n");
+    ASSERT_EQ(events.size(), 1u);
+    EXPECT_EQ(events[0].address, std::nullopt);
+}
+
+TEST(TrapDecoder, ANameWithQuotesIsNotCutShort) {
+    const auto events = decode_traps(arm_head + arm_dump() + "Parking CPU 1 (Cell: \"a\"b\")\n");
+    ASSERT_EQ(events.size(), 1u);
+    EXPECT_EQ(events[0].cpu, 1u);
+    EXPECT_NE(events[0].cell, "a");
+}
+
+TEST(TrapDecoder, AnEndWithoutLegibleNameStillEnds) {
+    const auto events = decode_traps(arm_head + arm_dump() + "Parking CPU 1 (Cell: 'a')\n");
+    ASSERT_EQ(events.size(), 1u);
+    EXPECT_EQ(events[0].outcome, TrapOutcome::parked);
+    EXPECT_EQ(events[0].cpu, 1u);
+    EXPECT_EQ(events[0].cell, std::nullopt);
+}
+
+TEST(TrapDecoder, AnAbortOfTheArmHypervisorNamesItsSyndromeTwice) {
+    const auto events = decode_traps("Unhandled HYP data abort exit at 0xf0001234\nPhysical address: 0x1c28014 HSR: "
+                                     "0x93850007\n" +
+                                     arm_dump() + "Stopping CPU 1 (Cell: \"a\")\n");
+    ASSERT_EQ(events.size(), 1u);
+    EXPECT_EQ(events[0].kind, TrapKind::hyp);
+    EXPECT_EQ(events[0].pc, 0x1000u);
+    EXPECT_EQ(events[0].outcome, TrapOutcome::stopped);
+}
+
+TEST(TrapDecoder, AnyPrintableCharacterMayBeAnEntity) {
+    std::string text;
+    for (char c : arm_head + arm_dump() + "Parking CPU 1 (Cell: \"a\")\n") {
+        text += is_alpha(c) || is_digit(c) || is_space(c) ? std::string(1, c) : "&#" + std::to_string(int{c}) + ";";
+    }
+    const auto events = decode_traps(text);
+    ASSERT_EQ(events.size(), 1u);
+    EXPECT_EQ(events[0].address, 0x1c00004u);
+    EXPECT_EQ(events[0].cell, "a");
+    EXPECT_EQ(confidence_of(events[0]), 1.0);
 }
 
 TEST(TrapDecoder, WholeReportIsReadyAtItsLastByte) {
