@@ -12,4 +12,5 @@ add_fuzzer(trap_decoder_fuzz
         hil/lib/trap_region.cpp
         hil/lib/trap_syndrome.cpp
         hil/lib/trap_text.cpp
-    SEEDS tests/fuzz/corpus/trap)
+    SEEDS tests/fuzz/corpus/trap
+    UNTRACED hil/lib/trap_align.cpp)
