@@ -18,6 +18,9 @@ class Console(Protocol):
     def take_traps(self, final: bool = False) -> list[dict[str, Any]]:
         """Traps decoded since the last call, as `hil explain --json` prints them. `final`: no more bytes will come."""
 
+    def report_pending(self) -> bool:
+        """Whether something that looks like a trap report is on the line and not yet whole."""
+
     def text_of(self, writer: str) -> int:
         """Bytes of text so far by one writer: `kernel`, `hypervisor`, `unattributed`, or `agent` (what its damaged
         frames left). Whole frames do not count."""

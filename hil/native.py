@@ -73,6 +73,10 @@ class NativeConsole:
         """See Console."""
         return list(self.native.take_traps(final))
 
+    def report_pending(self) -> bool:
+        """See Console."""
+        return bool(self.native.report_pending())
+
     def text_of(self, writer: str) -> int:
         """See Console."""
         return int(self.native.counts[f"text_{writer}"])

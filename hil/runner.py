@@ -101,7 +101,8 @@ class Runner:
         threading.Thread(target=load_ahead, daemon=True, name="load ahead").start()
         try:
             verdict = self._judge(directory, events)
-            events.verdict(verdict)
+            if verdict.outcome is not Outcome.TRAP:
+                events.verdict(verdict)
             events.close()
             import reports
 
@@ -111,7 +112,10 @@ class Runner:
         return Finished(verdict, directory.path)
 
     def _judge(self, directory: RunDirectory, events: EventLog) -> Verdict:
-        """Whatever happens in the machine or to us becomes a verdict; the machine is off afterwards."""
+        """Whatever happens in the machine or to us becomes a verdict; the machine is off afterwards.
+
+        A trap's verdict is in the log at once: switching a board off and explaining the trap take their time.
+        """
         machine = Machine(self._prepared, directory, events, self._live)
         self._interrupts.last_resort = machine.off
 
@@ -123,7 +127,10 @@ class Runner:
             machine.session.transition(self._prepared.goal)
 
         try:
-            return judged(machine, work)
+            verdict = judged(machine, work)
+            if verdict.outcome is Outcome.TRAP:
+                events.verdict(verdict)
+            return verdict
         except KeyboardInterrupt:
             return Verdict.interrupted(f"{machine.session.where()}: stopped by {self._interrupts.what}")
         finally:

@@ -22,6 +22,9 @@ PANIC = re.compile(r"Kernel panic - not syncing: ?([^\r\n]*)[\r\n]")
 TAIL = 640
 TICK = 0.02
 QUIET = 0.3
+"""Silence that ends a report of which something is missing."""
+QUIET_WHOLE = 0.05
+"""Silence after which no report follows the one that is whole: CPUs that are parked together report back to back."""
 QUIET_AT_MOST = 5.0
 
 
@@ -111,15 +114,21 @@ class Watch:
 
     def drain(self) -> None:
         """Reads on until the console is quiet, so that a dump is whole. Raises nothing."""
-        end = time.monotonic() + QUIET_AT_MOST
-        quiet = time.monotonic()
-        while time.monotonic() < end and time.monotonic() - quiet < QUIET:
+        now = quiet = time.monotonic()
+        end = now + QUIET_AT_MOST
+        while now < end and (left := quiet + self._patience() - now) > 0:
             try:
-                if self._read(0.05):
-                    quiet = time.monotonic()
+                text = self._read(min(left, TICK))
             except ConsoleLost:
                 break
+            now = time.monotonic()
+            quiet = now if text else quiet
         self._collect(final=True)
+
+    def _patience(self) -> float:
+        """Seconds of silence that end a drain."""
+        whole = bool(self.traps) and all(trap.get("outcome") in ("parked", "stopped") for trap in self.traps)
+        return QUIET_WHOLE if whole and not self.console.report_pending() else QUIET
 
     def hint(self) -> str:
         """What is known when a wait passes its limit: the machine's word, the console's silence, its last lines."""

@@ -212,6 +212,8 @@ class PyConsole {
         return calm;
     }
 
+    bool report_pending() { return console_->report_pending(); }
+
     double silent_for() {
         return std::chrono::duration<double>(hil::SteadyClock::now() - console_->last_byte()).count();
     }
@@ -395,6 +397,8 @@ void bind_console_class(py::module_& module) {
              "Traps decoded since the last call, as `hil explain --json` prints events. `final`: incomplete ones too.")
         .def("wait_quiet", &PyConsole::wait_quiet, "quiet"_a, "limit"_a,
              "Waits until no text has come for `quiet` seconds; False when `limit` seconds pass before.")
+        .def("report_pending", &PyConsole::report_pending,
+             "Whether something that looks like a trap report is on the line and not yet whole.")
         .def("silent_for", &PyConsole::silent_for, "Seconds since the last byte of any kind.")
         .def_property_readonly(
             "tee", [](PyConsole& self) { return self.console().tee(); },

@@ -324,6 +324,7 @@ void Console::text(std::span<const char> bytes) {
     }
     const std::string_view view(bytes.data(), bytes.size());
     traps_.feed(view);
+    report_pending_ = traps_.pending();
     assembler_.feed(view);
 }
 
@@ -351,6 +352,7 @@ void Console::line(std::string_view text, bool whole) {
 }
 
 void Console::take_traps() {
+    report_pending_ = traps_.pending();
     for (TrapEvent& trap : traps_.take()) {
         push(std::move(trap));
     }

@@ -121,6 +121,8 @@ class Console {
     [[nodiscard]] ConsoleCounts counts() const;
     /// Has incomplete trap reports decoded as they are, by the reader thread; waits for that up to `limit`.
     void flush_traps(std::chrono::milliseconds limit);
+    /// True while something that looks like a trap report is on the line and not yet whole.
+    [[nodiscard]] bool report_pending() const { return report_pending_; }
     /// When the last byte of any kind came; the start when none did.
     [[nodiscard]] SteadyClock::time_point last_byte() const;
     /// The last text, up to 2 KiB: for error messages.
@@ -163,6 +165,7 @@ class Console {
     AgentRemains remains_;
     LifecycleParser lifecycle_;
     TrapDecoder traps_;
+    std::atomic<bool> report_pending_ = false; // the decoder is the reader thread's alone
     std::chrono::nanoseconds now_{};
     SteadyClock::time_point paced_at_{};
     double pace_ = 0;

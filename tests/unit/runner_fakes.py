@@ -51,6 +51,7 @@ class FakeConsole:
         self.lost = False
         self.texts: dict[str, int] = {}
         self.closed = False
+        self.pending = False
         self.on_write: Callable[[bytes], None] = lambda data: None
 
     def write(self, data: bytes) -> None:
@@ -67,6 +68,9 @@ class FakeConsole:
     def take_traps(self, final: bool = False) -> list[dict[str, Any]]:
         taken, self.traps = self.traps, []
         return taken
+
+    def report_pending(self) -> bool:
+        return self.pending
 
     def text_of(self, writer: str) -> int:
         return self.texts.get(writer, 0)

@@ -11,13 +11,14 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from runner_fakes import FakeConsole, FakePower, limits
 
 from hil import doctor, kvm
 from hil.causes import likely_cause
-from hil.errors import Flooded, InfrastructureError, TimeLimit, WrongUse
+from hil.errors import Flooded, InfrastructureError, TimeLimit, Trapped, WrongUse
 from hil.event_log import EventLog
 from hil.flood import FloodGauge
 from hil.harmless_text import HarmlessText, harmless_line
@@ -202,6 +203,33 @@ def test_a_flood_ends_a_wait_with_its_last_words() -> None:
             console.texts["unattributed"] = console.texts.get("unattributed", 0) + 10_000
             watch.text(0.0)
     assert watch.flood is None and watch.text(0.0), "what comes next is to stop it"
+
+
+@pytest.mark.parametrize(
+    ("pending", "outcome", "least", "most"),
+    [(False, "parked", 0.04, 0.1), (True, "parked", 0.3, 0.4), (False, "unknown", 0.3, 0.4)],
+)
+def test_a_whole_report_is_judged_within_a_tenth_of_a_second_of_silence(
+    monkeypatch: pytest.MonkeyPatch, pending: bool, outcome: str, least: float, most: float
+) -> None:
+    """In a clock of its own: each read that brings nothing takes as long as it was told to wait."""
+    clock = Clock()
+    monkeypatch.setattr("hil.watch.time", SimpleNamespace(monotonic=clock, sleep=time.sleep))
+    console = FakeConsole(b"a dump\r\n", *[b"more of the same writers\r\n"] * 5)
+    read = console.read
+
+    def timed(seconds: float) -> bytes:
+        clock.now += 0.001 if console.incoming else seconds
+        return read(seconds)
+
+    monkeypatch.setattr(console, "read", timed)
+    console.pending = pending
+    console.traps.append({"kind": "data", "cell": "demo", "cpu": 1, "outcome": outcome})
+    watch = Watch(console, FakePower(), lambda trap: None)
+    with pytest.raises(Trapped):
+        watch.text(1.0)
+    assert not console.incoming, "what the writers still had to say was read"
+    assert least <= clock.now - 100.006 <= most
 
 
 def test_the_wall_clock_may_jump(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
