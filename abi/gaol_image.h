@@ -15,6 +15,10 @@
  *
  * Creating a cell: the loader has chosen the id (1 and up) and stored it in jh_cell.id; the CPUs are offline (PSCI
  * CPU_OFF) when the hypercall comes. A result below 0 is an errno.
+ *
+ * Waiting for a cell's reply: create, start, set loadable and destroy answer -EAGAIN when x2 is GAOL_CALL_MAY_PAUSE and a
+ * cell has not answered a message; the same call is to be made again, later. For everybody else the HVC is executed
+ * again by itself: the caller sees a call that takes long, and its CPU takes interrupts meanwhile.
  */
 #ifndef ABI_GAOL_IMAGE_H
 #define ABI_GAOL_IMAGE_H
@@ -24,6 +28,7 @@
 #define GAOL_IMAGE_SIGNATURE "GAOLIMG1" /* eight bytes */
 #define GAOL_IMAGE_REVISION 1
 #define GAOL_MAX_CPUS 16
+#define GAOL_CALL_MAY_PAUSE 0x6573756170 /* x2 of a hypercall */
 
 struct gaol_image {
     char signature[8];

@@ -65,6 +65,7 @@ enum jh_cell_state {
 #define JH_ENOENT 2
 #define JH_EIO 5
 #define JH_E2BIG 7
+#define JH_EAGAIN 11
 #define JH_ENOMEM 12
 #define JH_EBUSY 16
 #define JH_EEXIST 17

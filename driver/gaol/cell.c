@@ -163,7 +163,7 @@ static int create(struct jh_cell *config, size_t size, struct gaol_cell *cell)
 		return error;
 	config->id = cell->id;
 	gaol_clean_cache(config, size);
-	error = (int)gaol_hypercall(JH_HC_CELL_CREATE, virt_to_phys(config), 0);
+	error = gaol_manage(JH_HC_CELL_CREATE, virt_to_phys(config));
 	if (error < 0) {
 		bring_online(&taken);
 		return error;
@@ -215,7 +215,7 @@ int gaol_cell_start(const struct jh_cell_id __user *source)
 	if (copy_from_user(&id, source, sizeof(id)))
 		return -EFAULT;
 	cell = gaol_cell_find(&id);
-	return IS_ERR(cell) ? PTR_ERR(cell) : (int)gaol_hypercall(JH_HC_CELL_START, cell->id, 0);
+	return IS_ERR(cell) ? PTR_ERR(cell) : gaol_manage(JH_HC_CELL_START, cell->id);
 }
 
 static int destroy(struct gaol_cell *cell)
@@ -223,7 +223,7 @@ static int destroy(struct gaol_cell *cell)
 	int error = gaol_check_parked("cell destroy");
 
 	if (!error)
-		error = (int)gaol_hypercall(JH_HC_CELL_DESTROY, cell->id, 0);
+		error = gaol_manage(JH_HC_CELL_DESTROY, cell->id);
 	if (error)
 		return error;
 	cpumask_or(&gaol.root->cpus, &gaol.root->cpus, &cell->cpus);

@@ -3,9 +3,12 @@
 #ifndef GAOL_HYPERCALL_H
 #define GAOL_HYPERCALL_H
 
+#include <linux/errno.h>
+#include <linux/sched.h>
 #include <linux/stringify.h>
 #include <linux/types.h>
 
+#include "abi/gaol_image.h"
 #include "abi/hypercall.h"
 
 /* Returns the hypervisor's result, negative errno values included. Only while the hypervisor runs on this CPU. */
@@ -17,6 +20,16 @@ static inline long gaol_hypercall(u64 number, u64 first, u64 second)
 
 	asm volatile("hvc #" __stringify(JH_HVC_IMMEDIATE) : "+r"(x0) : "r"(x1), "r"(x2) : "memory");
 	return (int)x0; /* results are 32-bit values in every version of the ABI */
+}
+
+/* A call that changes cells. While a cell takes its time with a reply, others have the CPU. */
+static inline int gaol_manage(u64 number, u64 first)
+{
+	long result;
+
+	while ((result = gaol_hypercall(number, first, GAOL_CALL_MAY_PAUSE)) == -EAGAIN)
+		schedule_timeout_idle(1);
+	return (int)result;
 }
 
 #endif

@@ -62,7 +62,7 @@ static int load(struct gaol_cell *cell, const struct jh_preload_image *images, u
 	for (index = 0; index < count; index++)
 		if (images[index].size && !find_region(cell, &images[index]))
 			return -EINVAL;
-	error = (int)gaol_hypercall(JH_HC_CELL_SET_LOADABLE, cell->id, 0);
+	error = gaol_manage(JH_HC_CELL_SET_LOADABLE, cell->id);
 	for (index = 0; !error && index < count; index++)
 		if (images[index].size)
 			error = copy_image(cell, &images[index]);

@@ -57,36 +57,34 @@ void comm_set_state(Cell& cell, jh_cell_state state) {
     synchronise(cell);
 }
 
-bool comm_ask(Cell& cell, jh_message message, jh_reply wanted) {
+Answer comm_ask(Question& question, Cell& cell, jh_message message, jh_reply wanted) {
     const jh_cell& config = cell.config.descriptor();
-    if ((config.flags & JH_CELL_PASSIVE_COMMREG) != 0 || !running(comm_state(cell))) {
-        return true;
-    }
     jh_comm_generic& comm = cell.comm->generic;
-    comm.reply_from_cell = JH_REPLY_NONE;
-    comm.msg_to_cell = message;
-    synchronise(cell);
-
-    const uint64_t begin = arch::microseconds();
-    for (;;) {
-        if (!running(comm_state(cell))) {
-            comm.msg_to_cell = JH_MSG_NONE;
-            synchronise(cell);
-            return true;
+    if (question.cell != &cell) {
+        if ((config.flags & JH_CELL_PASSIVE_COMMREG) != 0 || !running(comm_state(cell))) {
+            return Answer::yes;
         }
-        if (const uint32_t reply = comm.reply_from_cell; reply != JH_REPLY_NONE) {
-            comm.msg_to_cell = JH_MSG_NONE;
-            synchronise(cell);
-            return reply == static_cast<uint32_t>(wanted);
-        }
-        if (config.msg_reply_timeout != 0 && arch::microseconds() - begin >= config.msg_reply_timeout) {
-            comm.msg_to_cell = JH_MSG_NONE;
-            synchronise(cell);
-            ConsoleOut() << "Timeout expired while waiting for reply from target cell\n";
-            return false;
-        }
-        arch::relax();
+        question = {&cell, arch::microseconds()};
+        comm.reply_from_cell = JH_REPLY_NONE;
+        comm.msg_to_cell = message;
+        synchronise(cell);
     }
+    Answer answer = Answer::pending;
+    if (!running(comm_state(cell))) {
+        answer = Answer::yes;
+    } else if (const uint32_t reply = comm.reply_from_cell; reply != JH_REPLY_NONE) {
+        answer = reply == static_cast<uint32_t>(wanted) ? Answer::yes : Answer::no;
+    } else if (config.msg_reply_timeout != 0 &&
+               arch::microseconds() - question.asked_at >= config.msg_reply_timeout) {
+        ConsoleOut() << "Timeout expired while waiting for reply from target cell\n";
+        answer = Answer::no;
+    }
+    if (answer != Answer::pending) {
+        question = {};
+        comm.msg_to_cell = JH_MSG_NONE;
+        synchronise(cell);
+    }
+    return answer;
 }
 
 } // namespace gaol

@@ -8,7 +8,7 @@ namespace gaol {
 
 struct Cpu;
 
-/// Result for the caller: 0 or more, or a negative errno.
+/// Result for the caller: 0 or more, or a negative errno. -EAGAIN: see management.hpp.
 int64_t hypercall(Cpu& cpu, uint64_t number, uint64_t first, uint64_t second);
 
 } // namespace gaol

@@ -4,6 +4,7 @@
 
 #include "abi/cell_config.h"
 #include "hypervisor/core/cell.hpp"
+#include "hypervisor/core/comm_region.hpp"
 #include "hypervisor/core/console.hpp"
 #include "hypervisor/core/cpu.hpp"
 #include "hypervisor/core/lock.hpp"
@@ -14,6 +15,15 @@
 
 namespace gaol {
 
+/// A management call that waits for a cell's reply. It has returned -EAGAIN and goes on when it is made again.
+struct UnfinishedCall {
+    uint64_t number = 0; ///< of the hypercall; 0: there is none
+    uint64_t argument = 0;
+    Question question;
+    bool telling = false;         ///< the work is done; cells are being told that the configuration has changed
+    Cell* next_to_tell = nullptr; ///< while telling
+};
+
 struct Hypervisor {
     const jh_system* system = nullptr;
     PhysRange memory;
@@ -22,7 +32,8 @@ struct Hypervisor {
     Console console;
     Cpu* cpus[max_cpus] = {};
     Cell root;
-    Lock management; ///< held over one management operation
+    Lock management;           ///< held over one turn of a management call
+    UnfinishedCall unfinished; ///< guarded by `management`
     IvshmemLink links[max_links];
 
     [[nodiscard]] const jh_platform& platform() const { return system->platform; }

@@ -15,22 +15,39 @@ namespace gaol {
 
 namespace {
 
-/// The management lock for a scope; a second manager is told to try again instead of waiting (it may be one of the CPUs
-/// that the first waits for).
+/// The management lock for one turn of a call. A second manager is told to try again instead of waiting (it may be one of
+/// the CPUs that the first waits for), and so is everybody but the caller itself while a call waits for a reply.
 class ManagementTurn {
   public:
-    ManagementTurn() : taken_(hypervisor().management.try_lock()) {}
+    ManagementTurn(uint64_t number, uint64_t argument)
+        : number_(number), argument_(argument), locked_(hypervisor().management.try_lock()) {}
     ~ManagementTurn() {
-        if (taken_) {
+        if (locked_) {
             hypervisor().management.unlock();
         }
     }
     ManagementTurn(const ManagementTurn&) = delete;
     ManagementTurn& operator=(const ManagementTurn&) = delete;
-    [[nodiscard]] bool taken() const { return taken_; }
+    [[nodiscard]] bool taken() const {
+        const UnfinishedCall& call = hypervisor().unfinished;
+        return locked_ && (call.number == 0 || (call.number == number_ && call.argument == argument_));
+    }
+    /// The end of a turn that was taken, with the call's result. -EAGAIN: there will be another one.
+    int end(int result) {
+        UnfinishedCall& call = hypervisor().unfinished;
+        if (result == -JH_EAGAIN) {
+            call.number = number_;
+            call.argument = argument_;
+        } else {
+            call = {};
+        }
+        return result;
+    }
 
   private:
-    bool taken_;
+    uint64_t number_;
+    uint64_t argument_;
+    bool locked_;
 };
 
 template <typename Action> void for_each_cpu(const CpuSet& cpus, Action action) {
@@ -88,12 +105,20 @@ Cell* locking_cell() {
     return nullptr;
 }
 
-void tell_reconfiguration(const Cell* except) {
-    for (Cell* cell = hypervisor().root.next; cell != nullptr; cell = cell->next) {
-        if (cell != except) {
-            comm_ask(*cell, JH_MSG_RECONFIG_COMPLETED, JH_REPLY_RECEIVED);
+/// Tell every cell that the configuration has changed, one after the other. 0, whatever they answer, or -EAGAIN.
+int tell_cells() {
+    UnfinishedCall& call = hypervisor().unfinished;
+    if (!call.telling) {
+        call.telling = true;
+        call.next_to_tell = hypervisor().root.next;
+    }
+    for (; call.next_to_tell != nullptr; call.next_to_tell = call.next_to_tell->next) {
+        if (comm_ask(call.question, *call.next_to_tell, JH_MSG_RECONFIG_COMPLETED, JH_REPLY_RECEIVED) ==
+            Answer::pending) {
+            return -JH_EAGAIN;
         }
     }
+    return 0;
 }
 
 uint32_t free_slot() {
@@ -258,9 +283,117 @@ Cell* target(uint32_t id, int& error) {
     return error == 0 ? cell : nullptr;
 }
 
-/// Ask the cell to shut down; -EPERM when it refuses.
+/// Ask the cell to shut down; -EPERM when it refuses, -EAGAIN while it has not answered.
 int ask_shutdown(Cell& cell) {
-    return comm_ask(cell, JH_MSG_SHUTDOWN_REQUEST, JH_REPLY_REQUEST_APPROVED) ? 0 : -JH_EPERM;
+    switch (comm_ask(hypervisor().unfinished.question, cell, JH_MSG_SHUTDOWN_REQUEST, JH_REPLY_REQUEST_APPROVED)) {
+    case Answer::pending:
+        return -JH_EAGAIN;
+    case Answer::yes:
+        return 0;
+    default:
+        return -JH_EPERM;
+    }
+}
+
+/// Copy and judge a config, and make its cell.
+int create(GuestAddr from) {
+    if (locking_cell() != nullptr) {
+        return -JH_EPERM;
+    }
+    Hypervisor& hv = hypervisor();
+    jh_cell* config = nullptr;
+    size_t pages = 0;
+    if (const int error = copy_config(from, config, pages); error != 0) {
+        return error;
+    }
+    int error = check_claims(CellConfig(config));
+    if (error == 0 && interrupts_taken(interrupts_of(CellConfig(config)))) {
+        ConsoleOut() << "Config of cell \"" << CellConfig(config).name()
+                     << "\" refused: irqchips or vpci_irq_base: an interrupt belongs to another cell\n";
+        error = -JH_EBUSY;
+    }
+    if (error != 0) {
+        hv.pool.release(config, pages);
+        return error;
+    }
+    Cell* cell = nullptr;
+    if (error = bring_up(config, pages, cell); error != 0) {
+        return error;
+    }
+    ConsoleOut() << "Created cell \"" << cell->name() << "\"\n";
+    hv.report_pools("after cell creation");
+    return tell_cells();
+}
+
+/// A call that changes one cell: found, asked to shut down, then changed by `work(cell)`.
+template <typename Work> int change_cell(uint64_t number, uint32_t id, Work work) {
+    ManagementTurn turn(number, id);
+    if (!turn.taken()) {
+        return -JH_EBUSY;
+    }
+    if (hypervisor().unfinished.telling) {
+        return turn.end(tell_cells());
+    }
+    int error = 0;
+    Cell* cell = target(id, error);
+    if (cell == nullptr) {
+        return turn.end(error);
+    }
+    const Cell* locking = number == JH_HC_CELL_DESTROY ? locking_cell() : nullptr;
+    if (locking != nullptr && locking != cell) {
+        return turn.end(-JH_EPERM);
+    }
+    error = ask_shutdown(*cell);
+    return turn.end(error != 0 ? error : work(*cell));
+}
+
+int lend(Cell& cell) {
+    const Suspension suspension(hypervisor().root.cpus, cell.cpus);
+    stop_cpus(cell);
+    vpci_reset(cell);
+    comm_set_state(cell, JH_CELL_SHUT_DOWN);
+    if (cell.loadable) {
+        return 0;
+    }
+    if (const int error = lend_loadable(cell, true); error != 0) {
+        lend_loadable(cell, false);
+        return error;
+    }
+    cell.loadable = true;
+    ConsoleOut() << "Cell \"" << cell.name() << "\" can be loaded\n";
+    return 0;
+}
+
+int start(Cell& cell) {
+    const Suspension suspension(hypervisor().root.cpus, cell.cpus);
+    if (cell.loadable) {
+        if (const int error = lend_loadable(cell, false); error != 0) {
+            lend_loadable(cell, true);
+            return error;
+        }
+        cell.loadable = false;
+    }
+    stop_cpus(cell);
+    vpci_reset(cell);
+    flush_cell_memory(cell);
+    arch::stage2_flush(cell);
+    comm_prepare(cell);
+    arch::interrupts_assign(cell.interrupts, cell);
+    for_each_cpu(cell.cpus, [](Cpu& cpu) { cpu.reset_statistics(); });
+    Cpu& first = *hypervisor().cpus[cell.cpus.next()];
+    first.start_address = cell.config.descriptor().cpu_reset_address;
+    first.start_argument = 0;
+    first.start = true;
+    arch::kick(first);
+    ConsoleOut() << "Started cell \"" << cell.name() << "\"\n";
+    return 0;
+}
+
+int destroy(Cell& cell) {
+    ConsoleOut() << "Closing cell \"" << cell.name() << "\"\n";
+    tear_down(&cell);
+    hypervisor().report_pools("after cell destruction");
+    return tell_cells();
 }
 
 } // namespace
@@ -288,126 +421,23 @@ int root_create() {
 }
 
 int cell_create(GuestAddr from) {
-    const ManagementTurn turn;
+    ManagementTurn turn(JH_HC_CELL_CREATE, from.value);
     if (!turn.taken()) {
         return -JH_EBUSY;
     }
-    if (locking_cell() != nullptr) {
-        return -JH_EPERM;
-    }
-    Hypervisor& hv = hypervisor();
-    jh_cell* config = nullptr;
-    size_t pages = 0;
-    if (const int error = copy_config(from, config, pages); error != 0) {
-        return error;
-    }
-    int error = check_claims(CellConfig(config));
-    if (error == 0 && interrupts_taken(interrupts_of(CellConfig(config)))) {
-        ConsoleOut() << "Config of cell \"" << CellConfig(config).name()
-                     << "\" refused: irqchips or vpci_irq_base: an interrupt belongs to another cell\n";
-        error = -JH_EBUSY;
-    }
-    if (error != 0) {
-        hv.pool.release(config, pages);
-        return error;
-    }
-    Cell* cell = nullptr;
-    if (error = bring_up(config, pages, cell); error != 0) {
-        return error;
-    }
-    tell_reconfiguration(cell);
-    ConsoleOut() << "Created cell \"" << cell->name() << "\"\n";
-    hv.report_pools("after cell creation");
-    return 0;
+    return turn.end(hypervisor().unfinished.telling ? tell_cells() : create(from));
 }
 
 int cell_set_loadable(uint32_t id) {
-    const ManagementTurn turn;
-    if (!turn.taken()) {
-        return -JH_EBUSY;
-    }
-    int error = 0;
-    Cell* cell = target(id, error);
-    if (cell == nullptr) {
-        return error;
-    }
-    if (error = ask_shutdown(*cell); error != 0) {
-        return error;
-    }
-    const Suspension suspension(hypervisor().root.cpus, cell->cpus);
-    stop_cpus(*cell);
-    vpci_reset(*cell);
-    comm_set_state(*cell, JH_CELL_SHUT_DOWN);
-    if (cell->loadable) {
-        return 0;
-    }
-    if (error = lend_loadable(*cell, true); error != 0) {
-        lend_loadable(*cell, false);
-        return error;
-    }
-    cell->loadable = true;
-    ConsoleOut() << "Cell \"" << cell->name() << "\" can be loaded\n";
-    return 0;
+    return change_cell(JH_HC_CELL_SET_LOADABLE, id, lend);
 }
 
 int cell_start(uint32_t id) {
-    const ManagementTurn turn;
-    if (!turn.taken()) {
-        return -JH_EBUSY;
-    }
-    int error = 0;
-    Cell* cell = target(id, error);
-    if (cell == nullptr) {
-        return error;
-    }
-    if (error = ask_shutdown(*cell); error != 0) {
-        return error;
-    }
-    const Suspension suspension(hypervisor().root.cpus, cell->cpus);
-    if (cell->loadable) {
-        if (error = lend_loadable(*cell, false); error != 0) {
-            lend_loadable(*cell, true);
-            return error;
-        }
-        cell->loadable = false;
-    }
-    stop_cpus(*cell);
-    vpci_reset(*cell);
-    flush_cell_memory(*cell);
-    arch::stage2_flush(*cell);
-    comm_prepare(*cell);
-    arch::interrupts_assign(cell->interrupts, *cell);
-    for_each_cpu(cell->cpus, [](Cpu& cpu) { cpu.reset_statistics(); });
-    Cpu& first = *hypervisor().cpus[cell->cpus.next()];
-    first.start_address = cell->config.descriptor().cpu_reset_address;
-    first.start_argument = 0;
-    first.start = true;
-    arch::kick(first);
-    ConsoleOut() << "Started cell \"" << cell->name() << "\"\n";
-    return 0;
+    return change_cell(JH_HC_CELL_START, id, start);
 }
 
 int cell_destroy(uint32_t id) {
-    const ManagementTurn turn;
-    if (!turn.taken()) {
-        return -JH_EBUSY;
-    }
-    int error = 0;
-    Cell* cell = target(id, error);
-    if (cell == nullptr) {
-        return error;
-    }
-    if (const Cell* locking = locking_cell(); locking != nullptr && locking != cell) {
-        return -JH_EPERM;
-    }
-    if (error = ask_shutdown(*cell); error != 0) {
-        return error;
-    }
-    ConsoleOut() << "Closing cell \"" << cell->name() << "\"\n";
-    tear_down(cell);
-    tell_reconfiguration(nullptr);
-    hypervisor().report_pools("after cell destruction");
-    return 0;
+    return change_cell(JH_HC_CELL_DESTROY, id, destroy);
 }
 
 int check_disable() {

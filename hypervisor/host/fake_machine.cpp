@@ -177,7 +177,7 @@ int FakeMachine::create(const ConfigBuilder& config) {
             offline(cpu);
         }
     }
-    return cell_create(GuestAddr{place});
+    return finish(cell_create, GuestAddr{place});
 }
 
 uint64_t FakeMachine::translate(const Cell& cell, uint64_t guest) {

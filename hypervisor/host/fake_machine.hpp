@@ -11,6 +11,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <type_traits>
 #include <vector>
 
 namespace gaol::test {
@@ -68,6 +69,16 @@ class FakeMachine {
     std::vector<uint8_t> system_;
     uint64_t console_read_ = 0;
 };
+
+/// A management call made again and again until no cell's reply is missing; others run between two turns.
+template <typename Argument> int finish(int (*call)(Argument), std::type_identity_t<Argument> argument) {
+    int result = call(argument);
+    while (result == -JH_EAGAIN) {
+        arch::relax();
+        result = call(argument);
+    }
+    return result;
+}
 
 /// The machine of the running test.
 FakeMachine& machine();

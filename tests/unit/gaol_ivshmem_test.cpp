@@ -134,7 +134,7 @@ TEST_F(GaolIvshmem, StateGoesToTheTableAndToThePeer) {
     EXPECT_EQ(machine.read32(0x7fa00004), 7u);
     EXPECT_EQ(machine.raised, std::vector<uint32_t>{128});
     EXPECT_EQ(read(*peer, bar + IVSHMEM_REG_STATE), 7u);
-    ASSERT_EQ(cell_destroy(1), 0);
+    ASSERT_EQ(finish(cell_destroy, 1), 0);
     EXPECT_EQ(machine.read32(0x7fa00004), 0u);
     EXPECT_EQ(machine.raised.size(), 2u);
     doorbell(root, 1); // nobody there any more
@@ -202,7 +202,7 @@ TEST_F(GaolIvshmem, SixteenPeersWithEmptySections) {
     write(last, bar + IVSHMEM_REG_STATE, 4, 0x55);
     EXPECT_EQ(machine.read32(0x78000000 + 15 * 4), 0x55u);
     EXPECT_EQ(machine.raised.size(), 2u); // the change interrupts the other
-    ASSERT_EQ(cell_destroy(3), 0);
+    ASSERT_EQ(finish(cell_destroy, 3), 0);
     EXPECT_EQ(machine.read32(0x78000000 + 15 * 4), 0u);
     EXPECT_EQ(machine.raised.size(), 3u); // and so does its end
 }

@@ -132,13 +132,13 @@ TEST(GaolMemoryMap, TheRootLosesWhatACellGetsAndRegainsIt) {
     EXPECT_EQ(machine.translate(hv.root, 0x70200000), 0x70200000u); // root-shared
     EXPECT_EQ(machine.translate(cell, 0x80000000), arch::pool_address(cell.comm).value);
 
-    ASSERT_EQ(cell_set_loadable(1), 0);
+    ASSERT_EQ(finish(cell_set_loadable, 1), 0);
     EXPECT_EQ(machine.translate(hv.root, 0x70000000), 0x70000000u);
     EXPECT_EQ(machine.translate(hv.root, 0x70100000), nowhere); // not loadable
-    ASSERT_EQ(cell_start(1), 0);
+    ASSERT_EQ(finish(cell_start, 1), 0);
     EXPECT_EQ(machine.translate(hv.root, 0x70000000), nowhere);
 
-    ASSERT_EQ(cell_destroy(1), 0);
+    ASSERT_EQ(finish(cell_destroy, 1), 0);
     EXPECT_EQ(machine.translate(hv.root, 0x70000000), 0x70000000u);
     EXPECT_EQ(hv.pool.used(), used);
     EXPECT_EQ(hv.cell_count(), 1u);
@@ -156,7 +156,7 @@ TEST(GaolMemoryMap, NothingChangesWhenThePoolIsEmpty) {
         const size_t used = hv.pool.used();
         const int result = machine.create(config);
         if (result == 0) {
-            ASSERT_EQ(cell_destroy(1), 0);
+            ASSERT_EQ(finish(cell_destroy, 1), 0);
         } else {
             EXPECT_EQ(result, -JH_ENOMEM);
         }
@@ -217,10 +217,10 @@ TEST(GaolMemoryMap, TheRootKeepsTheRestOfAPageOfWhichACellHasAPart) {
         EXPECT_EQ(access(hv.root, theirs, 4, value, true), MmioResult::unclaimed);
     }
     EXPECT_EQ(access(hv.root, 0x50001000, 4, value), MmioResult::unclaimed); // no business of this path
-    ASSERT_EQ(cell_destroy(1), 0);
+    ASSERT_EQ(finish(cell_destroy, 1), 0);
     EXPECT_EQ(machine.translate(hv.root, 0x50000000), nowhere); // the other cell still has its part
     EXPECT_EQ(access(hv.root, 0x50000400, 4, value), MmioResult::done);
-    ASSERT_EQ(cell_destroy(2), 0);
+    ASSERT_EQ(finish(cell_destroy, 2), 0);
     EXPECT_EQ(machine.translate(hv.root, 0x50000000), 0x50000000u);
 }
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Everything that brings a cell into the hypervisor: judged, served, or reported and parked.
+#include "abi/gaol_image.h"
 #include "abi/hypercall.h"
 #include "hypervisor/arch/arm64/cpu_control.hpp"
 #include "hypervisor/arch/arm64/dump.hpp"
@@ -137,7 +138,12 @@ void hypervisor_call(PerCpu& cpu, Frame& frame, Syndrome syndrome) {
         frame.x[0] = static_cast<uint64_t>(leave_hypervisor(cpu, frame)); // comes back only when it may not leave
         return;
     }
-    frame.x[0] = static_cast<uint64_t>(hypercall(cpu, frame.x[0], frame.x[1], frame.x[2]));
+    const int64_t result = hypercall(cpu, frame.x[0], frame.x[1], frame.x[2]);
+    if (result == -JH_EAGAIN && frame.x[2] != GAOL_CALL_MAY_PAUSE) {
+        frame.pc -= 4; // the same call again, once the root cell has taken its interrupts
+        return;
+    }
+    frame.x[0] = static_cast<uint64_t>(result);
 }
 
 void monitor_call(PerCpu& cpu, Frame& frame, Syndrome syndrome) {
