@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import base64
 import os
 import subprocess
 import sys
@@ -28,6 +29,7 @@ from hil.watch import Watch
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 TARGET = "qemu"
+CELLS = REPOSITORY / "targets" / TARGET / "cells"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -93,6 +95,17 @@ class Bed:
         self.root.create(cell)
         self.root.load(cell)
         self.root.start(cell)
+
+
+def cell_file(bed: Bed, text: str, name: str) -> str:
+    """Compiles a cell config and puts it into the machine; its path there."""
+    import _hil
+
+    devices = (CELLS.parent / "devices.yaml").read_text()
+    encoded = base64.b64encode(_hil.cell_compile(text, devices)).decode()
+    path = f"/tmp/{name}.cell"
+    bed.root.script(f"echo {encoded} | base64 -d > {path}", "command", f"write {path}")
+    return path
 
 
 class Boot(Protocol):

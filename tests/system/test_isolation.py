@@ -4,33 +4,20 @@ user space. What must trap traps, is told whole, parks and fails its cell alone;
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 import pytest
-from conftest import REPOSITORY, TARGET, Bed, Boot, plan
+from conftest import CELLS, Bed, Boot, cell_file, plan
 
 from hil.errors import Trapped
 from hil.limits import Deadline, Limits
 from hil.session import State
 from hil.target import CellUse
 
-CELLS = REPOSITORY / "targets" / TARGET / "cells"
 CHECK = "/hil/gaol-check.ko"
 SEEDS = (77, 1234)
-
-
-def cell_file(bed: Bed, text: str, name: str) -> str:
-    """Compiles a cell config and puts it into the machine; its path there."""
-    import _hil
-
-    devices = (CELLS.parent / "devices.yaml").read_text()
-    encoded = base64.b64encode(_hil.cell_compile(text, devices)).decode()
-    path = f"/tmp/{name}.cell"
-    bed.root.script(f"echo {encoded} | base64 -d > {path}", "command", f"write {path}")
-    return path
 
 
 @dataclass
