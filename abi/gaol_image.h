@@ -16,8 +16,8 @@
  * Creating a cell: the loader has chosen the id (1 and up) and stored it in jh_cell.id; the CPUs are offline (PSCI
  * CPU_OFF) when the hypercall comes. A result below 0 is an errno.
  *
- * Waiting for a cell's reply: create, start, set loadable and destroy answer -EAGAIN when x2 is GAOL_CALL_MAY_PAUSE and a
- * cell has not answered a message; the same call is to be made again, later. For everybody else the HVC is executed
+ * Waiting for a cell's reply: create, start, set loadable and destroy answer -EAGAIN when x2 is GAOL_CALL_MAY_PAUSE and
+ * a cell has not answered a message; the same call is to be made again, later. For everybody else the HVC is executed
  * again by itself: the caller sees a call that takes long, and its CPU takes interrupts meanwhile.
  */
 #ifndef ABI_GAOL_IMAGE_H

@@ -20,6 +20,8 @@ WRITE_LIMIT = 10.0
 AGENT = "/hil/hil-agent"
 HELLO = 2.0
 """Seconds to wait for the agent's hello before its name is typed again, on an idle host."""
+SILENCE = 15.0
+"""Seconds without a good frame after which the agent is lost, on an idle host."""
 BREAK_OFF = 2.0
 """Seconds that a call gets to end when what it waits for is not wanted any more."""
 
@@ -182,7 +184,8 @@ def start_agent(watch: Watch, deadline: Deadline) -> RootShell:
     """
     console = watch.console
     assert isinstance(console, NativeConsole)
-    agent = library().Agent(console.native)
+    # A machine that gets an eighth of its host stops its CPUs for seconds at a time: that is no silence.
+    agent = library().Agent(console.native, silence=SILENCE * deadline.scale)
     dialogue = Dialogue(watch)
     patience = HELLO * deadline.scale
 

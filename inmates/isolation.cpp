@@ -13,7 +13,7 @@
 //   order              more interrupts at once than there are list registers, by priority
 //   pair               second=2 (affinity): both CPUs fault at the same time
 //   off-and-fault      second=2: the first CPU switches itself off, then the second faults
-//   flood              kind=doorbell|sgi|hypercall|console|mmio|psci: without a pause
+//   flood              kind=doorbell|sgi|hypercall|console|mmio|psci|spin: without a pause (spin: no exits)
 #include "inmates/lib/inmate.hpp"
 #include "inmates/lib/ivshmem.hpp"
 
@@ -341,6 +341,8 @@ void pair_act(bool off) {
             mmio_write32(distributor + clear_enable + 4, ~0u);
         } else if (kind == "psci") {
             monitor_call(psci_affinity_info, 0);
+        } else if (kind == "spin") {
+            asm volatile("nop"); // computes, and never enters the hypervisor: what the others are compared with
         } else {
             hypercall(9);
         }

@@ -74,8 +74,7 @@ Answer comm_ask(Question& question, Cell& cell, jh_message message, jh_reply wan
         answer = Answer::yes;
     } else if (const uint32_t reply = comm.reply_from_cell; reply != JH_REPLY_NONE) {
         answer = reply == static_cast<uint32_t>(wanted) ? Answer::yes : Answer::no;
-    } else if (config.msg_reply_timeout != 0 &&
-               arch::microseconds() - question.asked_at >= config.msg_reply_timeout) {
+    } else if (config.msg_reply_timeout != 0 && arch::microseconds() - question.asked_at >= config.msg_reply_timeout) {
         ConsoleOut() << "Timeout expired while waiting for reply from target cell\n";
         answer = Answer::no;
     }

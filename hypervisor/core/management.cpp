@@ -15,8 +15,8 @@ namespace gaol {
 
 namespace {
 
-/// The management lock for one turn of a call. A second manager is told to try again instead of waiting (it may be one of
-/// the CPUs that the first waits for), and so is everybody but the caller itself while a call waits for a reply.
+/// The management lock for one turn of a call. A second manager is told to try again instead of waiting (it may be one
+/// of the CPUs that the first waits for), and so is everybody but the caller itself while a call waits for a reply.
 class ManagementTurn {
   public:
     ManagementTurn(uint64_t number, uint64_t argument)

@@ -15,8 +15,8 @@ struct Cell;
 /// Make the root cell out of the (checked) system config. Called once, at enable.
 int root_create();
 
-/// Results are 0 or negative errno values, as the hypercalls return them. -EAGAIN: a cell has not answered a message; the
-/// same call is to be made again, and goes on where it was. Until then every other call gets -EBUSY.
+/// Results are 0 or negative errno values, as the hypercalls return them. -EAGAIN: a cell has not answered a message;
+/// the same call is to be made again, and goes on where it was. Until then every other call gets -EBUSY.
 int cell_create(GuestAddr config);
 int cell_start(uint32_t id);
 int cell_set_loadable(uint32_t id);

@@ -116,9 +116,9 @@ def test_a_hypervisor_that_vanishes_under_the_driver(boot: Boot) -> None:
     assert bed.watch.traps == []
 
 
-# A Linux whose CPU 2 answers no call any more stops as a whole as soon as it waits for one: a worker thread whose wake-up
-# was left to CPU 2 never runs, and whoever waits for its work never goes on. So nothing of Linux's own is on that CPU: no
-# task that is not sent there, no callback, no tick; and RCU counts its user space as quiet.
+# A Linux whose CPU 2 answers no call any more stops as a whole as soon as it waits for one: a worker thread whose
+# wake-up was left to CPU 2 never runs, and whoever waits for its work never goes on. So nothing of Linux's own is on
+# that CPU: no task that is not sent there, no callback, no tick; and RCU counts its user space as quiet.
 CPU_2_APART = "isolcpus=domain,2 nohz_full=2 rcu_nocbs=2"
 TOUCH = "taskset 4 devmem 0x70000000"  # CPU 2 reads RAM that is the cell's
 

@@ -4,6 +4,7 @@ user space. What must trap traps, is told whole, parks and fails its cell alone;
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -239,7 +240,9 @@ def test_spoilt_configs_change_nothing(bed: Bed, seed: int) -> None:
     bed.root.script("echo 1 > /sys/devices/system/cpu/cpu3/online", "command")
 
 
-FLOODS = ("hypercall", "sgi", "mmio", "psci", "doorbell", "console")
+FLOODS = ("spin", "hypercall", "sgi", "mmio", "psci", "doorbell", "console")
+STARVED = 2500
+"""Periods that a timer may miss over its 55 interrupts: a busy host takes CPUs away, but not for 5 s together."""
 
 
 @contextmanager
@@ -279,6 +282,8 @@ def test_floods_do_not_stop_another_cells_timer(bed: Bed, slot: Slot, flooder: C
         with heard(bed) as text:
             timer.run("timer-jitter.bin", "count=50 warmup=5 period_us=2000 report_ms=100000")
             wait_within_flood(bed, text, "timer-jitter: done")
+        missed = re.findall(r'"lost":(\d+)', text[0])
+        assert missed and int(missed[-1]) <= STARVED, f"beside a flood of {kind}: {text[0][-2000:]}"
         assert bed.watch.traps == [] and flooder.state() == "running"
 
 

@@ -95,14 +95,24 @@ cpus: [{cpu}]
 vpci-irq-base: {96 + 4 * cpu}
 reset-address: 0x0
 memory:
-  - {{name: ram, physical: {0x70000000 + cpu * 0x1000000:#x}, virtual: 0x0, size: 1M, flags: read write execute loadable}}
+  - name: ram
+    physical: {0x70000000 + cpu * 0x1000000:#x}
+    virtual: 0x0
+    size: 1M
+    flags: read write execute loadable
   - {{name: comm, physical: 0x0, virtual: 0x80000000, size: 4K, flags: read write comm-region}}
   - {{name: state, physical: {MESH:#x}, size: 4K, flags: read root-shared}}
   - {{name: rw, physical: {MESH + PAGE:#x}, size: 0, flags: read write root-shared}}{outputs}
 irqchips:
   - {{device: gicd, pin-base: 32, interrupts: [{128 + 4 * cpu}-{131 + 4 * cpu}]}}
 pci:
-  - {{type: ivshmem, domain: 1, bdf: "00:02.0", first-region: state, peer-id: {peer}, peers: {MESH_PEERS}, protocol: custom}}
+  - type: ivshmem
+    domain: 1
+    bdf: "00:02.0"
+    first-region: state
+    peer-id: {peer}
+    peers: {MESH_PEERS}
+    protocol: custom
 """
 
 
