@@ -25,12 +25,25 @@ def show(run: Path, terminal: Terminal) -> None:
     log = read_events(run / "events.jsonl")
     records = log.records()
     if records:
-        terminal.print(table(records))
+        show_figures(records, terminal)
         for line in conditions(records, read_manifest(run / "manifest.json")):
             terminal.print(Text(line), soft_wrap=True)
     show_verdict(log.verdict(), terminal)
     report = run / "report.html"
     terminal.print(Text(f"report: {report}" if report.exists() else f"run directory: {run}"), soft_wrap=True)
+
+
+def show_figures(records: Sequence[Record], terminal: Terminal) -> None:
+    """The table; where the terminal is too narrow for it, a paragraph a series: a figure is never cut."""
+    wide = table(records)
+    if terminal.measure(wide, options=terminal.options.update(width=1000)).maximum <= terminal.width:
+        terminal.print(wide)
+        return
+    terminal.print(Text(f"{records[0].probe}, µs", style="italic"))
+    for record in records:
+        names = [(name.replace("_", "."), microseconds(record.statistic_ns(name))) for name in STATISTICS]
+        figures = ", ".join(f"{name}\u00a0{value}" for name, value in [("count", str(record.count)), *names])
+        terminal.print(Text(record.series, style="bold") + Text(f": {figures}", style="default"))
 
 
 def show_verdict(verdict: VerdictEvent, terminal: Terminal) -> None:

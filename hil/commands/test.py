@@ -8,11 +8,17 @@ from pathlib import Path
 
 import click
 
+from hil.names import choose
 from hil.testing import run_all
+from hil.testing import stages as all_stages
 
 
 @click.command("test")
 @click.argument("stages", nargs=-1)
 def command(stages: tuple[str, ...]) -> None:
     """Run every test, or only the named STAGES (for example: "C++ tests" clang-tidy)."""
-    sys.exit(run_all(Path(__file__).resolve().parent.parent.parent, stages))
+    root = Path(__file__).resolve().parent.parent.parent
+    known = [stage.name for lanes in all_stages(root) for lane in lanes for stage in lane]
+    for name in stages:
+        choose("stage", name, known)
+    sys.exit(run_all(root, stages))

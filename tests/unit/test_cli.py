@@ -52,6 +52,7 @@ def hil(*words: str, **environment: str) -> subprocess.CompletedProcess[str]:
         (["list"], "targets, probes and scenarios"),
         (["run", "--target", "qemu", "--hypervisor", "gool", "ivshmem-latency"], "not 'gaol', the bundled one"),
         (["list", "target"], "did you mean 'targets'?"),
+        (["test", "blck"], "no stage is called 'blck'; did you mean 'black'?"),
         (["report", "nowhere"], "no run directory 'nowhere'"),
         (["replay", "nowhere"], "no run directory 'nowhere'"),
         (["reprot"], "no command is called 'reprot'; did you mean 'report'?"),
