@@ -18,6 +18,8 @@ from hil.run_directory import writing
 from reports.history import History, PastRun, opened, write_csv
 from reports.units import NBSP, duration, seconds
 
+WIDE = 80
+"""Columns that the table needs; a narrower terminal gets a paragraph a run, so that no figure is cut."""
 STYLES = {"pass": "green", "fail": "red", "trap": "red", "infrastructure-error": "yellow"}
 
 
@@ -36,7 +38,23 @@ def command(target: str, probe: str, limit: int, csv: Path | None) -> None:
         if csv is not None:
             with writing(csv), csv.open("w", encoding="utf-8", newline="") as file:
                 write_csv(history, runs, file)
-        terminal.print(_table(history, runs) if runs else _text(f"no such run in {places.runs()} yet"))
+        if not runs:
+            terminal.print(_text(f"no such run in {places.runs()} yet"))
+        elif terminal.width >= WIDE:
+            terminal.print(_table(history, runs))
+        else:
+            for run in runs:
+                contention, took, p50, p99 = _cells(history, run)
+                figures = f"; p50 {p50}, p99 {p99}" if p50 else ""
+                terminal.print(_text(f"{run.name}: {run.verdict}; {contention}, took {took}{figures}"))
+
+
+def _cells(history: History, run: PastRun) -> list[str]:
+    """Contention and chaos, duration, and the first series' p50 and p99 (empty when nothing was measured)."""
+    series = history.series_of(run.name)
+    figures = [duration(series[0].ns[name]) for name in ("p50", "p99")] if series else ["", ""]
+    chaos = f", chaos: {run.conditions.chaos}" if run.conditions.chaos else ""
+    return [run.conditions.contention + chaos, seconds(run.seconds), *figures]
 
 
 def _table(history: History, runs: list[PastRun]) -> Table:
@@ -47,12 +65,8 @@ def _table(history: History, runs: list[PastRun]) -> Table:
     for column in ("took", "p50", "p99"):
         table.add_column(column, justify="right", no_wrap=True)
     for run in runs:
-        series = history.series_of(run.name)
-        figures = [duration(series[0].ns[name]) for name in ("p50", "p99")] if series else ["", ""]
         verdict = _text(run.verdict, STYLES.get(run.verdict, ""))
-        chaos = f", chaos: {run.conditions.chaos}" if run.conditions.chaos else ""
-        cells = [run.conditions.contention + chaos, seconds(run.seconds), *figures]
-        table.add_row(_text(run.name), verdict, *map(_text, cells))
+        table.add_row(_text(run.name), verdict, *map(_text, _cells(history, run)))
     return table
 
 

@@ -22,6 +22,7 @@ from hil.run_directory import RUNNING
 from reports.compare import NEEDED, Comparison, Finding, compare, spread
 from reports.history import Conditions, History, opened, write_csv
 from reports.run import Run, load
+from reports.units import NBSP, duration
 
 
 @pytest.fixture
@@ -181,3 +182,14 @@ def test_the_commands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert enough.exit_code == 1 and enough.output.rstrip().endswith("slower")
     same = CliRunner().invoke(compare_command.command, ["night-0", "one-more"])
     assert same.exit_code == 0 and "no difference" in same.output
+
+
+def test_a_narrow_terminal_cuts_no_figure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HIL_RUNS", str(tmp_path))
+    write_run(tmp_path / "20261121T060616Z-qemu-ivshmem-latency")
+    for width in ("50", "79", "80", "120"):
+        monkeypatch.setenv("COLUMNS", width)
+        said = CliRunner().invoke(history_command.command, []).output
+        p50, p99 = (duration(record().statistic_ns(name)).replace(NBSP, " ") for name in ("p50", "p99"))
+        assert "alone" in said and "…" not in said
+        assert p50 in " ".join(said.split()) and p99 in " ".join(said.split()), (width, said)
