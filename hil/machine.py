@@ -119,6 +119,7 @@ class Machine:
             self._directory.scratch,
             self._directory.path / "qemu.log",
             self._directory.hold,
+            self._limit("power"),
         )
         self._lifecycle = Lifecycle(self._prepared.plan, self._power, self._open_console, start_agent, self._events)
         self._lifecycle.listeners.append(self._explainer.hear)
@@ -135,6 +136,11 @@ class Machine:
         facts = provenance.gather(options, machine, hypervisor, image.manifest, inputs, started)
         self._directory.write_manifest(facts.as_dict())
 
+    def _limit(self, wait: str) -> float:
+        """Seconds, as stretched now, of a wait that others do for us."""
+        limits = self.session.limits
+        return limits.idle(wait) * limits.scale()
+
     def _open_console(self) -> Console:
         assert self._power is not None
         chaos = self._prepared.options.chaos
@@ -148,6 +154,7 @@ class Machine:
             self._events.note,
             self._live,
             chaos,
+            self._limit("connect"),
         )
         self._console = console
         return console

@@ -161,17 +161,19 @@ def open_console(
     on_note: Callable[[str], None],
     on_line: Callable[[str, str], None] | None = None,
     chaos: str = "",
+    limit: float = CONNECT_LIMIT,
 ) -> Console:
     """Opens a stream (`unix:PATH`, `serial:PATH@BAUD`, …). `start` is the run's zero on the monotonic clock.
 
     `on_note` gets what the console says about itself (a full disk, bytes that were dropped), `on_line` each line of
-    text with its writer (see Console.text_of). A line that is lost is opened again.
+    text with its writer (see Console.text_of). A line that is lost is opened again. `limit`: seconds for each opening.
     """
     try:
+        shown = on_line is not None
         native = library().Console(
-            stream, str(raw), str(times), start=start, lines=on_line is not None, reconnect=True, chaos=chaos
+            stream, str(raw), str(times), start, connect_limit=limit, reconnect=True, lines=shown, chaos=chaos
         )
-        native.wait_open(CONNECT_LIMIT)
+        native.wait_open(limit)
     except (ValueError, library().ConsoleLost) as error:
         raise InfrastructureError(f"cannot open the console {stream}: {error}") from error
     return NativeConsole(native, on_note, on_line)

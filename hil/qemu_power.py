@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from hil.errors import InfrastructureError, MachineDied
+from hil.errors import MachineDied, TimeLimit
 from hil.process import ProcessId, start_bound
 from hil.qmp import NoAnswer, ask
 from hil.target import QemuMachine
@@ -18,7 +18,9 @@ START_LIMIT = 20.0
 
 
 class QemuPower:
-    """See Power. `hold` is told the process as soon as it exists, so that a later run can find it."""
+    """See Power. `hold` is told the process as soon as it exists, so that a later run can find it. `limit`: seconds
+    until its console socket must be there.
+    """
 
     def __init__(
         self,
@@ -28,11 +30,13 @@ class QemuPower:
         scratch: Path,
         log: Path,
         hold: Callable[[ProcessId], None],
+        limit: float = START_LIMIT,
     ) -> None:
         self.console_socket = scratch / "console"
         self._control = scratch / "control"
         self._log = log
         self._hold = hold
+        self._limit = limit
         self._process: subprocess.Popen[bytes] | None = None
         self.command = self._command(machine, kernel, initrd)
 
@@ -56,12 +60,12 @@ class QemuPower:
             self._process = start_bound(self.command, log)
         if identity := ProcessId.of(self._process.pid):
             self._hold(identity)
-        end = time.monotonic() + START_LIMIT
+        end = time.monotonic() + self._limit
         while not self.console_socket.exists():
             if how := self.died():
                 raise MachineDied(how)
             if time.monotonic() > end:
-                raise InfrastructureError(f"QEMU made no console socket within {START_LIMIT:.0f} s{self._said()}")
+                raise TimeLimit("power", self._limit, "QEMU's console socket", f"QEMU runs{self._said()}")
             time.sleep(0.01)
 
     def off(self) -> None:

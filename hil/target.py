@@ -15,6 +15,8 @@ from hil.errors import WrongUse
 from hil.names import choose
 
 WAITS = (
+    "power",
+    "connect",
     "boot",
     "login",
     "shell",

@@ -101,6 +101,17 @@ def test_qemu_refuses_to_start(hil: Command, tmp_path: Path) -> None:
     assert "QEMU ended by itself with code 1: qemu-system-aarch64: no such machine" in verdict.reason
 
 
+def test_qemu_starts_and_does_nothing(hil: Command, tmp_path: Path) -> None:
+    path = tools(tmp_path / "bin", "sh", "setpriv", "sleep")
+    fake = tmp_path / "bin/qemu-system-aarch64"
+    fake.write_text('#!/bin/sh\n[ "$1" = --version ] || exec sleep 60\n')
+    fake.chmod(0o755)
+    done = hil.run(*SHORT, PATH=path, HIL_TIMEOUT_SCALE="0.1")
+    verdict = verdict_of(hil.only_run())
+    assert done.returncode == 4 and "'power' passed its limit of 2 s" in verdict.reason, verdict.reason
+    assert not processes_of(hil.runs)
+
+
 @pytest.mark.parametrize(
     ("state", "step", "words"),
     [
