@@ -3,9 +3,13 @@
 
 from __future__ import annotations
 
+import codecs
 import json
 import sys
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 import click
 
@@ -13,7 +17,9 @@ from hil.trap_page import page
 from hil.traps import TrapExplainer
 
 EXIT_NOTHING = 1
-LIMIT = 256 * 1024 * 1024
+PIECE = 1 << 20
+UTF_16 = {codecs.BOM_UTF16_LE: "utf-16-le", codecs.BOM_UTF16_BE: "utf-16-be"}
+PACKED = {b"\x1f\x8b": "gzip: zcat", b"\xfd7zXZ": "xz: xzcat", b"\x28\xb5\x2f\xfd": "zstd: zstdcat"}
 
 Readable = click.Path(exists=True, dir_okay=False, readable=True, path_type=Path)
 
@@ -51,26 +57,48 @@ def explain(
             explainer.add_config(path, system=False)
         for path in programs:
             explainer.add_program(path)
-        text = read(file)
-    except (ValueError, OSError) as error:
+        with opened(file) as stream:
+            result = explainer.explain_pieces(as_utf_8(pieces_of(stream, str(file))))
+    except ValueError as error:
         raise click.UsageError(str(error)) from error
-    result = explainer.explain(text)
+    except OSError as error:
+        raise click.UsageError(f"cannot read {error.filename or file}: {error.strerror}") from error
     click.echo(json.dumps(result, indent=1) if as_json else page(result))
     context.exit(0 if result["events"] else EXIT_NOTHING)
 
 
-def read(file: Path) -> bytes:
-    """The text to explain; ValueError when it is no text that can be read."""
+@contextmanager
+def opened(file: Path) -> Iterator[BinaryIO]:
+    """The file, or standard input for "-"."""
     if str(file) == "-":
         if sys.stdin.isatty():
             click.echo("Paste the text, then Ctrl-D.", err=True)
-        data = sys.stdin.buffer.read(LIMIT + 1)
-    else:
-        with file.open("rb") as stream:
-            data = stream.read(LIMIT + 1)
-    if len(data) > LIMIT:
-        raise ValueError(f"{file}: longer than {LIMIT // 2**20} MiB; cut out the part around the trap")
-    return data
+        yield sys.stdin.buffer
+        return
+    with file.open("rb") as stream:
+        yield stream
+
+
+def pieces_of(stream: BinaryIO, name: str) -> Iterator[bytes]:
+    """The stream piece by piece; ValueError when it is packed."""
+    first = True
+    while piece := stream.read(PIECE):
+        for magic, unpack in PACKED.items():
+            if first and piece.startswith(magic):
+                kind, program = unpack.split(": ")
+                raise ValueError(f"{name} is packed with {kind}: {program} FILE | hil explain -")
+        first = False
+        yield piece
+
+
+def as_utf_8(pieces: Iterable[bytes]) -> Iterator[bytes]:
+    """Text that says by its first bytes that it is UTF-16, as some terminals and shells write logs, becomes UTF-8."""
+    decoder: codecs.IncrementalDecoder | None = None
+    for number, piece in enumerate(pieces):
+        if number == 0 and piece[:2] in UTF_16:
+            decoder = codecs.getincrementaldecoder(UTF_16[piece[:2]])(errors="replace")
+            piece = piece[2:]
+        yield decoder.decode(piece).encode(errors="replace") if decoder else piece
 
 
 command = explain

@@ -19,6 +19,8 @@ CELL = "hello"
 LINK_CELL = "ivshmem-demo"
 STAND_IN = "rtc"
 """The device that stands for one that this target does not have; no cell of the target maps it."""
+NOBODYS_MEMORY = 0x9000_0000
+"""Behind the RAM of the target."""
 MAPPED_BY_CELL = ("uart0",)
 LINUX = 0xFFFF_0000_0000_0000
 LINUX_32 = 0xC000_0000
@@ -50,26 +52,35 @@ class _Draft:
     system: dict[str, Any] = field(default_factory=dict)
     touch: str = ""
     note: str = ""
+    steps: list[dict[str, Any]] = field(default_factory=list)
+    alternatives: list[dict[str, Any]] = field(default_factory=list)
+    """What is expected instead of `fields` where hypervisors may differ; then `steps` are given too."""
 
 
 def proposal(text: bytes, target: Target) -> Proposal:
-    """For the first trap in `text`. The proposal has been read back: it is a valid scenario."""
+    """For the first trap in `text` that has a counterpart. The proposal has been read back: it is a valid scenario."""
     explainer = TrapExplainer()
     explainer.add_machine(target.directory / "devices.yaml")
     events = explainer.explain(text)["events"]
     if not events:
         return Proposal(reason="no trap was found in the text; `hil explain` says what a report looks like")
-    event = events[0]
-    draft = _draft(event, target)
-    if isinstance(draft, str):
-        return Proposal(reason=draft)
-    written = _written(event, draft, target)
-    parse(written, "proposal")
-    return Proposal(yaml=written)
+    drafts = [_draft(event, target) for event in events]
+    for number, (event, draft) in enumerate(zip(events, drafts, strict=True), 1):
+        if isinstance(draft, _Draft):
+            which = f"of the text's {len(events)} traps this is number {number}" if len(events) > 1 else ""
+            draft.note = "; ".join(filter(None, [which, draft.note]))
+            written = _written(event, draft, target)
+            parse(written, "proposal")
+            return Proposal(yaml=written)
+    return Proposal(reason=str(drafts[0]))
 
 
 def _draft(event: Mapping[str, Any], target: Target) -> _Draft | str:
     kind = event["kind"]
+    if kind == "unknown":
+        return "only the end of a report is there: what trapped is not in the text"
+    if event["pattern"] == "load-outside-root":
+        return _load(event, target)
     if kind in ("data", "mmio"):
         return _data(event, target)
     if kind == "instruction":
@@ -105,7 +116,7 @@ def _data(event: Mapping[str, Any], target: Target) -> _Draft | str:
     if event["address"] is None or access is None:
         return "the line `Unhandled data … at …` is missing or damaged: address and direction are unknown"
     address, size = int(event["address"], 16), int(event["size"] or 4)
-    if "ivshmem" in str(event["cause"] or "") and access == "read":
+    if event["pattern"] == "ecam-walk":
         return _Draft(
             "the cell has no ivshmem device and its search walks off the configuration space",
             {"kind": "data", "access": "read", "size": 4},
@@ -135,6 +146,35 @@ def _data(event: Mapping[str, Any], target: Target) -> _Draft | str:
     cause = f"the cell's config lacks {name}" if name else "the cell touches memory that its config does not give it"
     line = f"act={act} addr={address:#x}" + ("" if pair else f" size={size}")
     return _Draft(cause, {**fields, "size": size}, line, note=note)
+
+
+def _load(event: Mapping[str, Any], target: Target) -> _Draft:
+    """`cell load` wrote where the root has no memory: the cell's RAM is moved there."""
+    refused = "No such file or directory"
+    return _Draft(
+        "the cell's RAM is memory that the root cell does not own",
+        change={"set": {"memory.ram.physical": NOBODYS_MEMORY}},
+        inmate="hello",
+        note=f"{NOBODYS_MEMORY:#x}, which the target's root cell never had, stands for {event['address']}",
+        steps=[
+            {"create": CELL, "any_of": [{"exit": 1, "says": "Invalid argument"}, {"exit": 0}]},
+            {"load": CELL, "any_of": [{"exit": 1, "says": refused}, {"exit": "never"}]},
+        ],
+        alternatives=[
+            {"traps": [], "states": {CELL: "absent"}},
+            {
+                "traps": [
+                    {
+                        "kind": "data",
+                        "access": "write",
+                        "address": f"{NOBODYS_MEMORY:#x}-{NOBODYS_MEMORY + (1 << 24) - 1:#x}",
+                        "cell": target.root_cell,
+                        "outcome": "parked",
+                    }
+                ]
+            },
+        ],
+    )
 
 
 def _root(fields: dict[str, Any], address: int, size: int, name: str, note: str) -> _Draft | str:
@@ -202,8 +242,8 @@ def _in_memory(address: int, target: Target) -> bool:
 
 
 def _is_root(event: Mapping[str, Any], target: Target) -> bool:
-    """By name; else by a pc in Linux's own address range, which no bare-metal inmate has."""
-    if event["cell"] == target.root_cell:
+    """By name; else by what no bare-metal inmate has: a program in user mode, a pc in Linux's own address range."""
+    if event["cell"] == target.root_cell or str(event["mode"] or "").startswith(("EL0", "User")):
         return True
     pc = int(event["pc"], 16) if event["pc"] else 0
     return pc >= LINUX or (event["arch"] == "arm" and pc >= LINUX_32)
@@ -220,7 +260,7 @@ def _written(event: Mapping[str, Any], draft: _Draft, target: Target) -> str:
         trap["outcome"] = event["outcome"]
     data: dict[str, Any] = {
         "title": draft.cause,
-        "known": "\n".join([*event["messages"], f"{event['outcome']}: cell {event['cell']}"]) + "\n",
+        "known": "\n".join([*event["messages"], _end(event)]) + "\n",
         "targets": [target.name],
     }
     steps: list[dict[str, Any]] = []
@@ -232,7 +272,7 @@ def _written(event: Mapping[str, Any], draft: _Draft, target: Target) -> str:
         cell |= {"command-line": draft.command_line} if draft.command_line else {}
         cell |= {"change": draft.change} if draft.change else {}
         data["cells"] = {draft.cell: cell}
-        steps += [{"create": draft.cell}, {"load": draft.cell}, {"start": draft.cell}]
+        steps += draft.steps or [{"create": draft.cell}, {"load": draft.cell}, {"start": draft.cell}]
     if draft.touch:
         steps.append({"shell": draft.touch, "exit": "never"})
     expect: dict[str, Any] = {"traps": [trap]}
@@ -240,12 +280,23 @@ def _written(event: Mapping[str, Any], draft: _Draft, target: Target) -> str:
         expect["more-traps"] = True
     if not root:
         expect["states"] = {draft.cell: "failed", target.root_cell: "running"}
-    data |= {"steps": steps, "expect": expect}
-    data["leaves" if root else "after"] = "broken" if root else [{"destroy": draft.cell}]
+    if draft.alternatives:
+        data |= {"steps": steps, "expect": {"any_of": draft.alternatives}, "leaves": "either"}
+    else:
+        data |= {"steps": steps, "expect": expect}
+        data["leaves" if root else "after"] = "broken" if root else [{"destroy": draft.cell}]
     head = ["# SPDX-License-Identifier: Apache-2.0", "# Proposed from a trap; check title and expectations."]
     head += [f"# {draft.note}." if draft.note else ""]
     body: str = yaml.dump(data, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=110)
     return "\n".join(line for line in head if line) + "\n" + body
+
+
+def _end(event: Mapping[str, Any]) -> str:
+    """How the report ended, as its last line says it."""
+    if event["outcome"] == "unknown":
+        return "(the text ends before its Parking line)"
+    verb = "Stopping" if event["outcome"] == "stopped" else "Parking"
+    return f'{verb} CPU {event["cpu"]} (Cell: "{event["cell"]}")'
 
 
 class _Dumper(yaml.SafeDumper):  # type: ignore[misc]  # yaml has no types

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -49,6 +49,13 @@ class TrapExplainer:
     def explain(self, text: bytes) -> dict[str, Any]:
         """`{"events": [...], "missing": [...]}`; docs/explain.md describes the keys."""
         return cast(dict[str, Any], json.loads(self._native.explain_json(text)))
+
+    def explain_pieces(self, pieces: Iterable[bytes]) -> dict[str, Any]:
+        """The same for a text of any length in pieces; memory does not grow with it."""
+        reader = library().TrapReader(self._native)
+        for piece in pieces:
+            reader.feed(piece)
+        return cast(dict[str, Any], json.loads(reader.finish_json()))
 
 
 def explain(

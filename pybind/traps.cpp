@@ -6,6 +6,7 @@
 #include "hil/lib/trap_decoder.hpp"
 #include "hil/lib/trap_explain.hpp"
 #include "hil/lib/trap_json.hpp"
+#include "hil/lib/trap_reader.hpp"
 
 namespace py = pybind11;
 
@@ -81,4 +82,14 @@ void bind_traps(py::module_& module) {
                     .dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
             },
             "{\"events\": […], \"missing\": […]} of a whole text, as JSON.");
+
+    py::class_<hil::TrapReader>(module, "TrapReader", "A text of any length in pieces; see hil/lib/trap_reader.hpp.")
+        .def(py::init<const hil::TrapExplainer&>(), py::keep_alive<1, 2>())
+        .def("feed", [](hil::TrapReader& self, const py::bytes& data) { self.feed(std::string_view(data)); })
+        .def(
+            "finish_json",
+            [](hil::TrapReader& self) {
+                return self.finish().dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
+            },
+            "End of the text: {\"events\": […], \"missing\": […]}, as JSON.");
 }

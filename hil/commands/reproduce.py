@@ -94,11 +94,12 @@ def exit_code(verdicts: list[tuple[Outcome, int]]) -> int:
 
 def propose(text: Path, target_name: str) -> int:
     """Prints a scenario for a pasted trap. 1 when no cause can be derived from it."""
-    from hil.explain_cli import read
+    from hil.explain_cli import as_utf_8, opened, pieces_of
     from hil.scenario_proposal import proposal
 
     try:
-        data = read(text)
+        with opened(text) as stream:
+            data = b"".join(as_utf_8(pieces_of(stream, str(text))))
     except (OSError, ValueError) as error:
         raise WrongUse(f"--from {text}: {error}") from error
     found = proposal(data, target.load(target_name))

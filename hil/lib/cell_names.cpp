@@ -1,10 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "hil/lib/cell_names.hpp"
 
+#include <algorithm>
 #include <array>
 #include <charconv>
 #include <cstdio>
 #include <limits>
+#include <numeric>
+#include <utility>
+#include <vector>
 
 #include "abi/cell_config.h"
 
@@ -71,16 +75,27 @@ std::optional<uint64_t> value_of(std::string_view word, std::span<const CellWord
     return std::nullopt;
 }
 
-std::string known_words(std::span<const CellWord> words) {
-    std::string text;
-    for (const CellWord& entry : words) {
-        text += (text.empty() ? "" : ", ") + std::string(entry.word);
+/// Letters to insert, to delete or to exchange on the way from one word to the other.
+size_t distance(std::string_view from, std::string_view to) {
+    std::vector<size_t> row(to.size() + 1);
+    std::iota(row.begin(), row.end(), size_t{0});
+    for (size_t i = 0; i < from.size(); ++i) {
+        size_t diagonal = std::exchange(row[0], i + 1);
+        for (size_t j = 0; j < to.size(); ++j) {
+            const size_t exchanged = diagonal + (from[i] == to[j] ? 0 : 1);
+            diagonal = row[j + 1];
+            row[j + 1] = std::min({row[j] + 1, diagonal + 1, exchanged});
+        }
     }
-    return text;
+    return row.back();
 }
 
 Error unknown_word(std::string_view word, std::span<const CellWord> words) {
-    return {"\"" + std::string(word) + "\" is neither a number nor one of " + known_words(words)};
+    std::vector<std::string_view> known;
+    for (const CellWord& entry : words) {
+        known.push_back(entry.word);
+    }
+    return {"\"" + std::string(word) + "\" is neither a number nor a known word" + suggestion(word, known)};
 }
 
 /// 1024 to the n-th for K, M, G, T; nothing for an unknown suffix.
@@ -235,6 +250,21 @@ std::string size_text(uint64_t size) {
         shift -= 10;
     }
     return hex_text(size);
+}
+
+std::string suggestion(std::string_view typed, std::span<const std::string_view> known) {
+    const size_t far = std::max<size_t>(2, typed.size() / 3) + 1; // two letters of a short word
+    std::string_view nearest;
+    size_t least = far;
+    std::string all;
+    for (const std::string_view word : known) {
+        all += (all.empty() ? "" : ", ") + std::string(word);
+        if (const size_t steps = distance(typed, word); steps < least && steps < word.size()) {
+            least = steps;
+            nearest = word;
+        }
+    }
+    return nearest.empty() ? "; known are " + all : "; did you mean \"" + std::string(nearest) + "\"?";
 }
 
 std::string bytes_to_hex(std::span<const uint8_t> bytes) {

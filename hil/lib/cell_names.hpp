@@ -44,6 +44,9 @@ Result<uint64_t> number_from_text(std::string_view text);
 std::string hex_text(uint64_t value, unsigned digits = 1); ///< "0x09000000" with digits = 8
 std::string size_text(uint64_t size);                      ///< "16M", "4K", else hexadecimal
 
+/// What a person may have meant: "; did you mean \"virtual\"?", or "; known are a, b, c" when none is near.
+std::string suggestion(std::string_view typed, std::span<const std::string_view> known);
+
 std::string bytes_to_hex(std::span<const uint8_t> bytes);
 /// Fills `bytes`; the text must have exactly two digits for each.
 Status bytes_from_hex(std::string_view text, std::span<uint8_t> bytes);

@@ -13,6 +13,12 @@ void YamlErrors::add_line(int line, const std::string& message) {
     }
 }
 
+void YamlErrors::add_unknown_key(const YAML::Node& key, const std::string& message) {
+    if (!unknown_key_) {
+        unknown_key_ = Error{"line " + std::to_string(key.Mark().line + 1) + ": " + message};
+    }
+}
+
 YamlMap::YamlMap(const YAML::Node& node, std::string where, YamlErrors& errors)
     : node_(node), where_(std::move(where)), errors_(errors) {
     if (!node_.IsDefined() || !node_.IsMap()) {
@@ -105,7 +111,9 @@ std::vector<std::pair<uint64_t, uint64_t>> YamlMap::ranges(const std::string& ke
         const Result<uint64_t> first = number_from_text(std::string_view(scalar).substr(0, dash));
         const Result<uint64_t> last =
             dash == std::string::npos ? first : number_from_text(std::string_view(scalar).substr(dash + 1));
-        if (!first || !last || *last < *first) {
+        if (first && last && *last < *first) {
+            error(key, "the range \"" + scalar + "\" ends before it begins");
+        } else if (!first || !last) {
             error(key, "\"" + scalar + "\" is neither a number nor a range such as 32-63");
         } else if (*last >= limit) {
             error(key, std::to_string(*last) + " is too large, it must be below " + std::to_string(limit));
@@ -131,11 +139,9 @@ void YamlMap::finish() {
     const YAML::Node& node = node_;
     for (const auto& entry : node) {
         if (entry.first.IsScalar() && !asked_.contains(entry.first.Scalar())) {
-            std::string known;
-            for (const std::string& key : asked_) {
-                known += (known.empty() ? "" : ", ") + key;
-            }
-            errors_.add(entry.first, where_ + ": unknown key \"" + entry.first.Scalar() + "\"; known are " + known);
+            const std::string& key = entry.first.Scalar();
+            const std::vector<std::string_view> known(asked_.begin(), asked_.end());
+            errors_.add_unknown_key(entry.first, where_ + ": unknown key \"" + key + "\"" + suggestion(key, known));
         }
     }
 }

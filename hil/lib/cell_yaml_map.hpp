@@ -20,16 +20,19 @@
 
 namespace hil {
 
-/// The first thing that went wrong in a document.
+/// The first thing that went wrong in a document. A key that nobody knows comes before all else: what is missing or
+/// unnamed elsewhere follows from it, as a rule.
 class YamlErrors {
   public:
     void add(const YAML::Node& node, const std::string& message);
     void add_line(int line, const std::string& message);
-    [[nodiscard]] bool any() const { return first_.has_value(); }
-    [[nodiscard]] const Error& first() const { return *first_; }
+    void add_unknown_key(const YAML::Node& key, const std::string& message);
+    [[nodiscard]] bool any() const { return first_ || unknown_key_; }
+    [[nodiscard]] const Error& first() const { return unknown_key_ ? *unknown_key_ : *first_; }
 
   private:
     std::optional<Error> first_;
+    std::optional<Error> unknown_key_;
 };
 
 class YamlMap {

@@ -50,6 +50,11 @@ class CellYamlReader {
     }
 
   private:
+    /// Calls function(entry, "key[index]") for each entry of the list under the key.
+    template <typename Function> void each(YamlMap& map, const std::string& key, Function function) {
+        for_each_in_list(map.child(key), key, errors_, function);
+    }
+
     void read_system(YamlMap& map) {
         jh_system& system = *config_.system;
         map.require("hypervisor-memory");
@@ -75,7 +80,7 @@ class CellYamlReader {
         platform.pci_is_virtual = map.number("pci-is-virtual", platform.pci_is_virtual);
         platform.pci_domain = map.number("pci-domain", platform.pci_domain);
         size_t unit = 0;
-        for_each_in_list(map.child("iommu"), "iommu", errors_, [&](const YAML::Node& entry, const std::string& at) {
+        each(map, "iommu", [&](const YAML::Node& entry, const std::string& at) {
             if (unit == JH_MAX_IOMMU_UNITS) {
                 errors_.add(entry, at + ": a system has at most eight IOMMU units");
             } else if (unit < JH_MAX_IOMMU_UNITS && !entry.IsNull()) {
@@ -159,8 +164,12 @@ class CellYamlReader {
         }
         const CellDevice* device = devices_.by_name(*name);
         if (device == nullptr) {
+            std::vector<std::string_view> known;
+            for (const CellDevice& entry : devices_.devices) {
+                known.push_back(entry.name);
+            }
             map.error("device", "\"" + *name + "\" is not in the device table" +
-                                    (devices_.devices.empty() ? " (none was given: key \"devices\")" : ""));
+                                    (known.empty() ? " (none was given: key \"devices\")" : suggestion(*name, known)));
         }
         return device;
     }
@@ -195,19 +204,18 @@ class CellYamlReader {
         if (const YAML::Node node = map.child("console"); node.IsDefined()) {
             cell.console = read_console(node, "console");
         }
-        for_each_in_list(map.child("memory"), "memory", errors_, [&](const YAML::Node& node, const std::string& at) {
+        each(map, "memory", [&](const YAML::Node& node, const std::string& at) {
             YamlMap region(node, at, errors_);
             names_.memory.push_back(region.text("name").value_or(region.text("device").value_or("")));
             config_.memory.push_back(read_memory(region));
             region.finish();
         });
-        for_each_in_list(map.child("caches"), "caches", errors_, [&](const YAML::Node& node, const std::string& at) {
-            config_.caches.push_back(read_cache(node, at));
+        each(map, "caches",
+             [&](const YAML::Node& node, const std::string& at) { config_.caches.push_back(read_cache(node, at)); });
+        each(map, "irqchips", [&](const YAML::Node& node, const std::string& at) {
+            config_.irqchips.push_back(read_irqchip(node, at));
         });
-        for_each_in_list(
-            map.child("irqchips"), "irqchips", errors_,
-            [&](const YAML::Node& node, const std::string& at) { config_.irqchips.push_back(read_irqchip(node, at)); });
-        for_each_in_list(map.child("pio"), "pio", errors_, [&](const YAML::Node& node, const std::string& at) {
+        each(map, "pio", [&](const YAML::Node& node, const std::string& at) {
             YamlMap pio(node, at, errors_);
             jh_pio& range = config_.pio.emplace_back();
             range.base = pio.number("base", range.base);
@@ -215,12 +223,10 @@ class CellYamlReader {
             (void)pio.text("comment");
             pio.finish();
         });
-        for_each_in_list(map.child("pci"), "pci", errors_,
-                         [&](const YAML::Node& node, const std::string& at) { read_pci_device(node, at); });
-        for_each_in_list(map.child("pci-capabilities"), "pci-capabilities", errors_,
-                         [&](const YAML::Node& node, const std::string& at) {
-                             config_.pci_capabilities.push_back(read_capability(node, at));
-                         });
+        each(map, "pci", [&](const YAML::Node& node, const std::string& at) { read_pci_device(node, at); });
+        each(map, "pci-capabilities", [&](const YAML::Node& node, const std::string& at) {
+            config_.pci_capabilities.push_back(read_capability(node, at));
+        });
         read_stream_ids(map);
     }
 
@@ -377,15 +383,14 @@ class CellYamlReader {
     }
 
     void read_stream_ids(YamlMap& map) {
-        for_each_in_list(map.child("stream-ids"), "stream-ids", errors_,
-                         [&](const YAML::Node& node, const std::string& at) {
-                             const Result<uint64_t> id = number_from_text(node.IsScalar() ? node.Scalar() : "");
-                             if (!id || *id > UINT32_MAX) {
-                                 errors_.add(node, at + ": expected a number of 32 bits");
-                                 return;
-                             }
-                             config_.stream_ids.push_back(static_cast<uint32_t>(*id));
-                         });
+        each(map, "stream-ids", [&](const YAML::Node& node, const std::string& at) {
+            const Result<uint64_t> id = number_from_text(node.IsScalar() ? node.Scalar() : "");
+            if (!id || *id > UINT32_MAX) {
+                errors_.add(node, at + ": expected a number of 32 bits");
+                return;
+            }
+            config_.stream_ids.push_back(static_cast<uint32_t>(*id));
+        });
     }
 
     const DeviceTable& devices_;

@@ -43,9 +43,15 @@ bool plain_ascii(std::string_view text) {
     return std::all_of(text.begin(), text.end(), [](char character) { return character >= 0x20 && character < 0x7f; });
 }
 
+/// YAML reads these as nothing.
+bool means_null(std::string_view text) {
+    return text == "null" || text == "Null" || text == "NULL";
+}
+
 /// Words that need no quotes in YAML stay bare.
 std::string scalar(std::string_view text) {
-    const bool bare = !text.empty() && std::isalpha(static_cast<unsigned char>(text.front())) != 0 &&
+    const bool bare = !text.empty() && !means_null(text) &&
+                      std::isalpha(static_cast<unsigned char>(text.front())) != 0 &&
                       std::all_of(text.begin(), text.end(), [](char character) {
                           return std::isalnum(static_cast<unsigned char>(character)) != 0 || character == '-' ||
                                  character == '_' || character == '.';

@@ -5,7 +5,9 @@ find_library(elf_library elf REQUIRED)
 add_library(hil_explain STATIC
     trap_advice.cpp
     trap_board.cpp
+    trap_causes.cpp
     trap_explain.cpp
+    trap_reader.cpp
     trap_symbols.cpp
     trap_x86.cpp)
 target_link_libraries(hil_explain PUBLIC hil_options hil_traps hil_cells ${dw_library} ${elf_library})

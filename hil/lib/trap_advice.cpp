@@ -121,6 +121,30 @@ RegionAdvice advise_present(const jh_memory& region, std::size_t index, const Tr
 
 } // namespace
 
+std::string_view to_string(RegionAdvice::Finding finding) {
+    switch (finding) {
+    case RegionAdvice::Finding::absent:
+        return "region-absent";
+    case RegionAdvice::Finding::too_short:
+        return "region-too-short";
+    case RegionAdvice::Finding::rights:
+        return "region-rights";
+    case RegionAdvice::Finding::io_width:
+        return "region-io-width";
+    case RegionAdvice::Finding::covered:
+        break;
+    }
+    return "other-config";
+}
+
+RegionAdvice with_root_shared(const jh_memory& region, const AdviceDevice& device) {
+    RegionAdvice advice;
+    jh_memory shared = region;
+    shared.flags |= JH_MEM_ROOTSHARED;
+    write_region(advice, shared, device.name);
+    return advice;
+}
+
 RegionAdvice advise_region(const CellConfig* config, const TrappedAccess& access, const AdviceDevice& device) {
     RegionAdvice advice;
     const jh_memory* shorter = nullptr;

@@ -22,7 +22,7 @@ struct TrappedAccess {
 
 /// The device behind the address, as far as known.
 struct AdviceDevice {
-    std::string name = "region"; // one word
+    std::string name = "unknown-device"; // one word
     std::uint64_t address = 0;
     std::uint64_t size = 0; // 0: not known
     bool shared_with_root = false;
@@ -43,6 +43,12 @@ struct RegionAdvice {
     std::string yaml;
     std::string c;
 };
+
+/// In one word, as `pattern` of an event: "region-absent".
+std::string_view to_string(RegionAdvice::Finding finding);
+
+/// The region as it is, shared with the root.
+RegionAdvice with_root_shared(const jh_memory& region, const AdviceDevice& device);
 
 /// config may be null: then the advice is the region to add, whatever else the cell has.
 RegionAdvice advise_region(const CellConfig* config, const TrappedAccess& access, const AdviceDevice& device);

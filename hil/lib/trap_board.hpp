@@ -22,6 +22,7 @@ struct BoardTable {
     std::string_view name;
     std::string_view hints; // words that cells of this board carry in their names, lower case, separated by spaces
     std::span<const BoardDevice> devices;
+    std::span<const BoardDevice> family; // devices that its sister boards have at the same place; may be empty
 };
 
 /// The board that these words (names of cells, machines) speak of; nullptr when none or several.

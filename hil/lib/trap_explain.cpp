@@ -4,7 +4,7 @@
 #include "hil/lib/cell_names.hpp"
 #include "hil/lib/trap_advice.hpp"
 #include "hil/lib/trap_board.hpp"
-#include "hil/lib/trap_decoder.hpp"
+#include "hil/lib/trap_causes.hpp"
 #include "hil/lib/trap_json.hpp"
 #include "hil/lib/trap_syndrome.hpp"
 #include "hil/lib/trap_x86.hpp"
@@ -42,11 +42,9 @@ class TrapStory {
     void find_config() {
         for (const CellFile& file : known_.configs_) {
             const CellConfig& config = file.named.config;
-            if (config.is_system()) {
-                root_ = &config;
-            }
             if (event_.cell && config.name() == *event_.cell) {
                 config_ = &config;
+                names_ = &file.named.names;
                 config_path_ = file.path.filename().string();
                 devices_of_config_ = &file.devices;
             }
@@ -161,39 +159,28 @@ class TrapStory {
             pio_cause();
             break;
         case K::msr:
-            out_.cause = "the guest touched an MSR that the hypervisor neither passes through nor emulates";
-            out_.fix =
-                "no config line grants an MSR: keep the guest from using it (a kernel option, another CPU model, "
-                "or a kernel without that driver)";
+            use(msr_cause(event_));
             break;
         case K::apic:
-            out_.cause = "the guest programmed its local APIC in a way that the hypervisor refuses";
-            out_.fix =
-                "keep the guest from it; Linux: check the kernel options for the APIC and the performance counters";
+            use(apic_cause(event_));
             break;
         case K::pci_config:
             pci_cause();
             break;
         case K::smc:
-            smc_cause();
+            use(smc_cause(event_));
             break;
         case K::hvc:
-            out_.cause =
-                "the guest made a hypervisor call that is none of Jailhouse's (its immediate is 0x4a48)" + immediate();
-            out_.fix = "look at the instruction at the pc: a PSCI or KVM call by HVC, or a stray one";
+            use(hvc_cause(event_));
             break;
         case K::vmexit:
-            vmexit_cause();
+            use(vmexit_cause(event_));
             break;
         case K::hyp:
-            hyp_cause();
+            use(hypervisor_cause(event_));
             break;
         case K::other:
-            if (event_.exception_class && event_.arch != TrapArch::x86) {
-                out_.cause = "an exception of class " + trap_hex(*event_.exception_class) + " (" +
-                             std::string(exception_class_name(*event_.exception_class)) +
-                             ") that the hypervisor does not handle";
-            }
+            use(other_cause(event_));
             break;
         case K::unknown:
             out_.cause = "only the end of the report is there: what trapped cannot be said";
@@ -202,11 +189,13 @@ class TrapStory {
         }
     }
 
-    [[nodiscard]] std::string immediate() const {
-        return event_.syndrome ? "; this one has " + trap_hex(*event_.syndrome & 0xffff) : "";
+    void use(TrapCause told) {
+        out_.cause = std::move(told.cause);
+        out_.fix = std::move(told.fix);
     }
 
     void ecam_cause() {
+        out_.pattern = "ecam-walk";
         out_.cause =
             "the registers hold 0x110a and 0x4106, the ids of an ivshmem device: the inmate searched the virtual PCI "
             "bus for one, found none, and read on past the end of the configuration window (ECAM)";
@@ -240,17 +229,22 @@ class TrapStory {
         return access;
     }
 
+    struct Taken {
+        const CellFile* owner = nullptr;
+        const jh_memory* region = nullptr;
+    };
+
     /// A non-root cell's config that claims physical memory at the address and does not share it with the root.
-    [[nodiscard]] const CellFile* taken_by() const {
+    [[nodiscard]] Taken taken_by() const {
         for (const CellFile& file : known_.configs_) {
             for (const jh_memory& region : file.named.config.memory) {
                 if (!file.named.config.is_system() && (region.flags & (JH_MEM_ROOTSHARED | JH_MEM_COMM_REGION)) == 0 &&
                     physical_range(region).contains(*event_.address)) {
-                    return &file;
+                    return {&file, &region};
                 }
             }
         }
-        return nullptr;
+        return {};
     }
 
     /// The cell whose loading was announced last ahead of the trap, when nothing of it happened since.
@@ -263,22 +257,68 @@ class TrapStory {
         return open == std::string_view::npos ? "" : std::string(before_.substr(open + 1, at - open - 1));
     }
 
-    [[nodiscard]] bool trapped_in_linux() const {
-        if (event_.arch == TrapArch::arm64 && event_.pc && (*event_.pc >> 48) == 0xffff) {
-            return true;
+    /// Between the hypervisor's start and the first cell's creation there is nobody but the root.
+    [[nodiscard]] bool before_any_cell() const {
+        std::size_t start = std::string_view::npos;
+        for (const std::string_view mark : {"Initializing Jailhouse hypervisor", "Page pool usage after late setup",
+                                            "Activating hypervisor", "The Jailhouse is opening"}) {
+            const std::size_t at = before_.rfind(mark);
+            start = at == std::string_view::npos ? start : start == std::string_view::npos ? at : std::max(start, at);
         }
-        const auto spsr = event_.registers.get(R::a64_spsr);
-        const auto cpsr = event_.registers.get(R::arm_cpsr);
-        return (spsr && (*spsr & 0x1f) == 0) || (cpsr && (*cpsr & 0x1f) == 0x10) ||
-               (event_.arch == TrapArch::arm && event_.pc && *event_.pc >= 0xbf000000);
+        return start != std::string_view::npos && before_.find("Created cell", start) == std::string_view::npos &&
+               before_.find("Created Jailhouse cell", start) == std::string_view::npos;
+    }
+
+    /// Certain, or as good as: by config, by time, or by a pc that no bare-metal inmate has where no config tells.
+    [[nodiscard]] bool may_be_root() const {
+        return in_root() || (config_ == nullptr && (before_any_cell() || guest_of(event_) != TrapGuest::unknown));
+    }
+
+    /// Where the missing region belongs, when no config tells which cell this is.
+    [[nodiscard]] std::string where_to_add() const {
+        if (before_any_cell()) {
+            return "add a region for it to the system config: no other cell had been created, so this is the root cell";
+        }
+        const TrapGuest guest = guest_of(event_);
+        if (guest == TrapGuest::unknown) {
+            return "add a region for it to the cell's config";
+        }
+        return std::string("add a region for it to the cell's config. ") +
+               (guest == TrapGuest::kernel ? "The pc is in a kernel such as Linux: "
+                                           : "A user program touched it, as through /dev/mem: ") +
+               "if this is the root cell, add it to the system config, or, where it is there already, mark it "
+               "root-shared in the config of the cell that took it";
     }
 
     [[nodiscard]] std::string no_syndrome() const {
         const auto abort = event_.syndrome ? decode_abort(*event_.syndrome) : std::nullopt;
-        return abort && abort->data && !abort->valid ? " The processor gave no instruction syndrome (a pair, multiple, "
-                                                       "vector or cache instruction), so the size "
-                                                       "printed in brackets is not the access's."
-                                                     : "";
+        return abort && abort->data && !abort->valid
+                   ? ". The processor gave no instruction syndrome (a pair, multiple, "
+                     "vector or cache instruction), so the size printed in brackets "
+                     "is not the access's"
+                   : "";
+    }
+
+    /// The root touched what another cell owns: a device can be shared, a cell's RAM cannot.
+    void taken_cause(const CellFile& owner, const jh_memory& region, const std::string& loading) {
+        const std::string name = owner.named.config.name();
+        const std::string file = owner.path.filename().string();
+        out_.pattern = "taken-by-cell";
+        out_.cause = "the memory at " + trap_hex(*event_.address) + " belongs to cell \"" + name +
+                     "\" since that was created: the root may no longer touch it" +
+                     (loading.empty() ? "" : "; the root was writing the image of cell \"" + loading + "\"");
+        const bool ram = (region.flags & (JH_MEM_EXECUTE | JH_MEM_LOADABLE)) != 0;
+        if (!loading.empty()) {
+            out_.fix = "mark the RAM of cell \"" + loading + "\" loadable, and let no other cell's region overlap it";
+        } else if (ram) {
+            out_.fix = "that is the cell's RAM: keep the root off it while the cell exists; the root's Linux must not "
+                       "use it either (mem=, or a reserved-memory node)";
+        } else {
+            out_.fix = "mark the region root-shared in " + file + ", or keep the root's driver off that device";
+            const RegionAdvice shared = with_root_shared(region, advice_device_);
+            out_.fix_yaml = shared.yaml;
+            out_.fix_c = shared.c;
+        }
     }
 
     void access_cause() {
@@ -288,26 +328,49 @@ class TrapStory {
             return;
         }
         const std::string loading = being_loaded();
-        const bool root = in_root() || (config_ == nullptr && trapped_in_linux());
-        if (const CellFile* owner = root ? taken_by() : nullptr) {
-            const std::string name = owner->named.config.name();
-            out_.cause = "the memory at " + trap_hex(*event_.address) + " belongs to cell \"" + name +
-                         "\" since that was created: the root may no longer touch it" +
-                         (loading.empty() ? "" : "; the root was writing the image of cell \"" + loading + "\"");
-            out_.fix =
-                loading.empty()
-                    ? "keep the root off it, or mark the region root-shared in " + owner->path.filename().string()
-                    : "mark the RAM of cell \"" + loading + "\" loadable, and let no other cell's region overlap it";
+        if (const auto [owner, region] = may_be_root() ? taken_by() : Taken{}; owner != nullptr) {
+            taken_cause(*owner, *region, loading);
             return;
         }
-        if (!loading.empty() && event_.access == TrapAccess::write && (config_ == nullptr || root)) {
+        if (fetched_by_x86()) {
+            x86_fetch_cause();
+            return;
+        }
+        if (in_page_table()) {
+            page_table_cause();
+            return;
+        }
+        const bool load = !loading.empty() && event_.access == TrapAccess::write &&
+                          (in_root() || (config_ == nullptr && guest_of(event_) != TrapGuest::user_program));
+        if (load) {
+            out_.pattern = "load-outside-root";
             out_.cause = "`cell load` was writing the image of cell \"" + loading +
                          "\": its loadable RAM contains memory that the root does not own at " +
                          trap_hex(*event_.address) + " (never in the system config, or taken by another region)";
             out_.fix =
                 "move that RAM to memory that the system config gives to the root, and that no shared region uses";
+            out_.cause += no_syndrome();
+            return;
         }
-        const RegionAdvice advice = advise_region(config_, access(), advice_device_);
+        region_cause();
+    }
+
+    /// The lines for a region that is there carry the name that it has.
+    [[nodiscard]] RegionAdvice named_advice() const {
+        RegionAdvice advice = advise_region(config_, access(), advice_device_);
+        if (names_ != nullptr && advice.region && *advice.region < names_->memory.size() &&
+            !names_->memory[*advice.region].empty()) {
+            AdviceDevice named = advice_device_;
+            named.name = names_->memory[*advice.region];
+            advice = advise_region(config_, access(), named);
+        }
+        return advice;
+    }
+
+    /// Which region of the config is absent, too short or too narrow.
+    void region_cause() {
+        const RegionAdvice advice = named_advice();
+        out_.pattern = to_string(advice.finding);
         if (advice.finding == RegionAdvice::Finding::covered) {
             out_.cause = config_path_ + ": " + advice.cause +
                          ": the cell that ran had another config, or another cell has taken "
@@ -315,30 +378,76 @@ class TrapStory {
             out_.fix = "compare the config that was created with this file, and give the configs of all cells (--cell)";
             return;
         }
-        if (out_.cause.empty()) {
-            out_.cause = config_ == nullptr ? "no region of the cell's config allows this access"
-                                            : config_path_ + ": " + advice.cause;
-            out_.fix = advice.fix;
-            if (config_ == nullptr && trapped_in_linux()) {
-                out_.fix += " (the pc is in a Linux: if that is the root cell, to the system config)";
-            }
+        out_.cause = config_ == nullptr ? "no region of the cell's config allows this access"
+                                        : config_path_ + ": " + advice.cause;
+        out_.fix = config_ == nullptr ? where_to_add() : advice.fix;
+        if (out_.device.empty() && advice.finding == RegionAdvice::Finding::absent) {
+            out_.fix += ". Which device that is, or whether it is RAM, the device tree (--dtb) or /proc/iomem of the "
+                        "machine tells; the lines below map one page";
         }
-        if (loading.empty() || config_ != nullptr) {
-            out_.fix_yaml = advice.yaml;
-            out_.fix_c = advice.c;
-        }
+        out_.fix_yaml = advice.yaml;
+        out_.fix_c = advice.c;
         if (event_.arch == TrapArch::x86 && event_.size == 0u) {
             out_.cause += "; the hypervisor could not decode the instruction (size 0)";
         }
         out_.cause += no_syndrome();
     }
 
+    /// On x86 a fetch from nowhere is reported as a read whose instruction could not be had.
+    [[nodiscard]] bool fetched_by_x86() const {
+        constexpr std::uint64_t page = 0xfff;
+        const auto& messages = event_.messages;
+        return event_.arch == TrapArch::x86 && event_.access != TrapAccess::write && event_.size == 0u && event_.pc &&
+               (*event_.pc & ~page) == (*event_.address & ~page) &&
+               std::any_of(messages.begin(), messages.end(), [](const std::string& message) {
+                   return message.find("unable to get MMIO instruction") != std::string::npos;
+               });
+    }
+
+    void x86_fetch_cause() {
+        out_.pattern = "no-memory";
+        out_.cause = "the cell executed at " + trap_hex(*event_.pc) +
+                     ", where it has no memory (the hypervisor could not even read the instruction)";
+        out_.fix = "give the cell RAM there, or load the image where it is linked and enter it there";
+    }
+
+    [[nodiscard]] bool runs_linux() const { return guest_of(event_) != TrapGuest::unknown || before_any_cell(); }
+
+    static std::string linux_memory_fix() {
+        return "the guest is a kernel such as Linux and uses RAM that no region of its config maps, or that another "
+               "cell took: let the memory regions cover all RAM that it uses (compare /proc/iomem), or limit it (mem=)";
+    }
+
+    /// The processor trapped while it walked the guest's own page table (S1PTW).
+    [[nodiscard]] bool in_page_table() const {
+        const auto abort = event_.syndrome ? decode_abort(*event_.syndrome) : std::nullopt;
+        return abort && abort->walk;
+    }
+
+    void page_table_cause() {
+        out_.pattern = "no-memory";
+        out_.cause = "a page table of the guest lies at " + trap_hex(*event_.address & ~std::uint64_t{0xfff}) +
+                     ", where it has no memory: the processor met that while it " +
+                     (event_.kind == K::instruction ? "fetched an instruction" : "made an access");
+        out_.fix = runs_linux() ? linux_memory_fix() : "put the guest's page tables into RAM of its config";
+    }
+
     void instruction_cause() {
-        out_.cause = "the cell executed at " +
-                     (event_.address ? trap_hex(*event_.address) : std::string("an unknown address")) +
-                     ", where it has no memory that it may execute";
-        out_.fix =
-            "make the cell's RAM large enough for the image and its stack, and load the image where it is linked";
+        if (const auto [owner, region] = may_be_root() && event_.address ? taken_by() : Taken{}; owner != nullptr) {
+            taken_cause(*owner, *region, "");
+            return;
+        }
+        if (in_page_table() && event_.address) {
+            page_table_cause();
+        } else {
+            out_.pattern = "no-memory";
+            out_.cause = "the cell executed at " +
+                         (event_.address ? trap_hex(*event_.address) : std::string("an unknown address")) +
+                         ", where it has no memory that it may execute";
+            out_.fix = runs_linux() ? linux_memory_fix()
+                                    : "make the cell's RAM large enough for the image and its stack, and load the "
+                                      "image where it is linked";
+        }
         if (!event_.address || config_ == nullptr) {
             return;
         }
@@ -362,66 +471,54 @@ class TrapStory {
                 }
             }
         }
-        const std::uint64_t base = event_.address ? *event_.address & ~std::uint64_t{7} : 0;
         out_.fix = "grant the ports, if the cell is meant to use that device";
+        if (may_be_root()) {
+            out_.fix += std::string(in_root() ? "; where the system config has them"
+                                              : "; if this is the root cell and "
+                                                "the system config has them") +
+                        ", a cell that was created has taken them: give that cell another device, or keep the root's "
+                        "driver off this one";
+        }
+        if (!event_.address) {
+            return;
+        }
+        const std::uint64_t base = *event_.address & ~std::uint64_t{7};
         out_.fix_yaml = "pio:\n  - {base: " + trap_hex(base) + ", length: 8}\n";
         out_.fix_c = "PIO_RANGE(" + trap_hex(base) + ", 8),\n";
-        if (event_.pc && *event_.pc < 0x100000) {
+        if (event_.pc && *event_.pc < 0x100000 && out_.device.empty()) {
             out_.cause += "; the pc is in the first mebibyte: the inmate may be running off its image";
         }
     }
 
     void pci_cause() {
         out_.cause = "the cell touched a PCI configuration register that it may not";
-        if (event_.pci_bdf) {
-            out_.cause += ": device " + bdf_text(static_cast<std::uint16_t>(*event_.pci_bdf)) +
-                          (event_.address ? ", register " + trap_hex(*event_.address) : "");
-        }
         out_.fix = "grant the device, and for a write the capability with the write flag, in the cell's config";
-    }
-
-    void smc_cause() {
-        const auto function = event_.arch == TrapArch::arm ? event_.registers.get(R::r0) : event_.registers.get(R::x0);
-        out_.cause = "the guest called the secure firmware (SMC), which the hypervisor handles only for PSCI and the "
-                     "architecture's own calls";
-        if (function) {
-            out_.cause += "; function " + trap_hex(*function);
+        if (!event_.pci_bdf) {
+            return;
         }
-        out_.fix = "keep the guest from it: name the conduit hvc or leave the firmware driver out";
-    }
-
-    void vmexit_cause() {
-        const auto code = event_.code;
-        const bool amd = !event_.messages.empty() && event_.messages.back().find("#VMEXIT") != std::string::npos;
-        const std::string name = !code ? "" : amd ? svm_exit_name(*code) : std::string(vmx_exit_name(*code));
-        const bool triple = code && (amd ? *code == 0x7f : (*code & 0xffff) == 2);
-        out_.cause = "the processor left the guest for a reason that the hypervisor does not handle";
-        if (code) {
-            out_.cause += ": " + (amd ? trap_hex(*code) : std::to_string(*code)) + (name.empty() ? "" : ", " + name);
+        const std::string bdf = bdf_text(static_cast<std::uint16_t>(*event_.pci_bdf));
+        out_.cause += ": device " + bdf + (event_.address ? ", register " + trap_hex(*event_.address) : "");
+        if (config_ == nullptr) {
+            return;
         }
-        if (const auto q = event_.registers.get(R::qualification); q && code && !amd) {
-            const std::string text = vmx_qualification_text(*code, *q);
-            out_.cause += text.empty() ? "" : " (" + text + ")";
+        const auto& devices = config_->pci_devices;
+        const auto device = std::find_if(devices.begin(), devices.end(),
+                                         [this](const jh_pci_device& d) { return d.bdf == *event_.pci_bdf; });
+        if (device == devices.end()) {
+            out_.cause += "; " + config_path_ + " does not give the cell that device";
+            out_.fix = "grant the device, if the cell is meant to have it";
+            out_.fix_yaml = "pci:\n  - {type: device, bdf: \"" + bdf + "\"}\n";
+            out_.fix_c = "{\n\t.type = JAILHOUSE_PCI_TYPE_DEVICE,\n\t.bdf = " + trap_hex(*event_.pci_bdf) + ",\n},\n";
+        } else if (device->type == JH_PCI_IVSHMEM) {
+            out_.cause += "; " + config_path_ +
+                          " has a virtual device there, of which little can be written: command, "
+                          "base addresses and the ivshmem capability's control";
+            out_.fix = "keep the inmate from writing that register";
+        } else {
+            out_.cause += "; " + config_path_ + " gives the cell that device";
+            out_.fix =
+                "add the capability that holds the register with the write flag, if the cell is meant to write it";
         }
-        out_.fix = triple ? "the guest faulted, and faulted again while handling that: look at its page tables (CR3), "
-                            "its IDT and "
-                            "the instruction at the pc; without an IDT any exception ends like this"
-                          : "look at the instruction at the pc";
-    }
-
-    void hyp_cause() {
-        out_.cause = "the hypervisor itself failed, not a cell";
-        if (event_.code) {
-            out_.cause += ": exception #" + std::to_string(*event_.code) + " (" +
-                          std::string(x86_exception_name(*event_.code)) + ")";
-            if (const auto error = event_.registers.get(R::error_code); error && *event_.code == 14) {
-                out_.cause += ", " + page_fault_text(*error);
-            }
-        } else if (event_.syndrome) {
-            out_.cause += ": " + describe_syndrome(*event_.syndrome, event_.arch);
-        }
-        out_.fix =
-            "the machine must be reset; report it with the hypervisor's version, the system config and this dump";
     }
 
     /// "load failed, then start": the load is the cause.
@@ -442,6 +539,7 @@ class TrapStory {
         const auto line =
             before_.substr(failed, std::min(before_.find_first_of("\r\n", failed), before_.size()) - failed);
         const std::string effect = out_.cause;
+        out_.pattern = "failed-load";
         out_.cause = "the load failed before the start (" + std::string(line) +
                      "), so the cell ran without its image: that is the cause";
         if (!effect.empty()) {
@@ -501,12 +599,20 @@ class TrapStory {
     }
 
     [[nodiscard]] std::string summary() const {
-        std::string text = event_.cpu ? "CPU " + std::to_string(*event_.cpu) + " of " : "A CPU of ";
-        text += cell();
+        std::string text = event_.cpu ? "CPU " + std::to_string(*event_.cpu) : "A CPU";
+        text += event_.kind == K::hyp && !event_.cell ? "" : " of " + cell();
         text += event_.outcome == TrapOutcome::parked    ? " was parked"
                 : event_.outcome == TrapOutcome::stopped ? " was stopped"
-                                                         : " trapped";
-        text += event_.kind == K::hyp ? ": a fault in the hypervisor." : " after " + what() + ".";
+                : event_.kind == K::hyp                  ? " failed"
+                : event_.kind == K::unknown              ? " trapped"
+                                                         : " trapped on";
+        if (event_.kind == K::hyp) {
+            text += ": a fault in the hypervisor.";
+        } else if (event_.kind == K::unknown) {
+            text += event_.outcome == TrapOutcome::unknown ? "." : " after a trap.";
+        } else {
+            text += (event_.outcome == TrapOutcome::unknown ? " " : " after ") + what() + ".";
+        }
         if (!out_.device.empty()) {
             text += " That is " + out_.device + ".";
         }
@@ -529,7 +635,7 @@ class TrapStory {
     const TrapEvent& event_;
     std::string_view before_;
     const CellConfig* config_ = nullptr;
-    const CellConfig* root_ = nullptr;
+    const CellConfigNames* names_ = nullptr;
     const DeviceTable* devices_of_config_ = nullptr;
     std::string config_path_;
     AdviceDevice advice_device_;
@@ -564,43 +670,17 @@ nlohmann::ordered_json explained_json(const TrapEvent& event, const TrapExplanat
     const auto text = [&out](const char* key, const std::string& value) {
         out[key] = value.empty() ? nlohmann::ordered_json(nullptr) : nlohmann::ordered_json(value);
     };
+    if (event.arch == TrapArch::x86) {
+        text("mode", x86_mode_text(event.registers));
+    }
     text("device", explanation.device);
     text("cause", explanation.cause);
     text("fix", explanation.fix);
     text("fix_yaml", explanation.fix_yaml);
     text("fix_c", explanation.fix_c);
+    text("pattern", explanation.pattern);
     text("place", explanation.place);
     text("summary", explanation.summary);
-    return out;
-}
-
-nlohmann::ordered_json explain_text(const TrapExplainer& explainer, std::string_view text) {
-    nlohmann::ordered_json events = nlohmann::ordered_json::array();
-    nlohmann::ordered_json missing = nlohmann::ordered_json::array();
-    const std::vector<TrapEvent> found = decode_traps(text);
-    std::size_t offset = 0;
-    std::uint64_t line = 1;
-    std::size_t number = 0;
-    for (const TrapEvent& event : found) {
-        while (line < event.first_line) {
-            const std::size_t newline = text.find('\n', offset);
-            if (newline == std::string_view::npos) {
-                break;
-            }
-            offset = newline + 1;
-            ++line;
-        }
-        const std::size_t from = offset > 65536 ? offset - 65536 : 0;
-        events.push_back(explained_json(event, explainer.explain(event, text.substr(from, offset - from))));
-        ++number;
-        for (const std::string& what : missing_from(event)) {
-            const std::string where = found.size() == 1 ? "" : "event " + std::to_string(number) + ": ";
-            missing.push_back(where + what);
-        }
-    }
-    nlohmann::ordered_json out;
-    out["events"] = std::move(events);
-    out["missing"] = std::move(missing);
     return out;
 }
 

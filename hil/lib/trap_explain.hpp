@@ -24,6 +24,7 @@ struct TrapExplanation {
     std::string fix;      // what to do, one or two sentences
     std::string fix_yaml; // lines for a cell's YAML
     std::string fix_c;    // the same as a C initialiser
+    std::string pattern;  // the cause in one word, for programs: see docs/explain.md
     std::string place;    // function and line of the pc
     std::string summary;  // one paragraph that says all of it
 };
@@ -49,9 +50,6 @@ class TrapExplainer {
     std::vector<CellFile> configs_;
     TrapSymbols symbols_;
 };
-
-/// `hil explain --json` for a whole text: {"events": […], "missing": […]}.
-nlohmann::ordered_json explain_text(const TrapExplainer& explainer, std::string_view text);
 
 /// One event with its explanation.
 nlohmann::ordered_json explained_json(const TrapEvent& event, const TrapExplanation& explanation);

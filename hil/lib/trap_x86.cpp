@@ -398,4 +398,23 @@ std::string page_fault_text(std::uint64_t error) {
     return text;
 }
 
+std::string x86_mode_text(const TrapRegisters& registers) {
+    using R = TrapRegister;
+    constexpr std::uint64_t long_segment = 0x2200; // the L bit: bit 13 as VMX keeps the rights, bit 9 as SVM does
+    const auto cr0 = registers.get(R::cr0);
+    const auto cs = registers.get(R::cs);
+    const auto rights = registers.get(R::ar_bytes);
+    const auto lma = registers.get(R::lma);
+    if (!cr0 || !cs || !rights || !lma) {
+        return "";
+    }
+    if ((*cr0 & 1) == 0) {
+        return "real mode";
+    }
+    const std::string mode = *lma == 0                       ? "protected mode"
+                             : (*rights & long_segment) != 0 ? "64-bit mode"
+                                                             : "compatibility mode";
+    return mode + ", ring " + std::to_string(*cs & 3) + ((*cr0 >> 31 & 1) != 0 ? "" : ", paging off");
+}
+
 } // namespace hil

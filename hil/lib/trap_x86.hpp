@@ -3,6 +3,8 @@
 // ports of the PC platform.
 #pragma once
 
+#include "hil/lib/trap_event.hpp"
+
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -25,5 +27,7 @@ std::string msr_name(std::uint64_t msr);
 std::string apic_register_name(std::uint64_t offset);
 /// The page fault's error code in words.
 std::string page_fault_text(std::uint64_t error_code);
+/// "64-bit mode, ring 0": what the processor was in, from CR0, EFER and CS; empty when the dump lacks one of them.
+std::string x86_mode_text(const TrapRegisters& registers);
 
 } // namespace hil

@@ -4,6 +4,8 @@
 
 #include <gtest/gtest.h>
 
+#include <cstring>
+
 #include "hil/lib/cell_names.hpp"
 #include "tests/unit/cell_sample.hpp"
 
@@ -75,6 +77,37 @@ TEST(CellYaml, RandomFilesSurviveTheRoundTrip) {
     }
 }
 
+TEST(CellYaml, OddNamesSurviveTheRoundTrip) {
+    for (const char* name : {"",         "~",         "null",
+                             "Null",     "NULL",      "yes",
+                             "true",     "0x10",      "1e3",
+                             ".inf",     " lead",     "trail ",
+                             "# x",      "- a",       "---",
+                             "...",      "a: b",      "'q'",
+                             "\"q\"",    "\\n",       "{a}",
+                             "[a]",      "&a",        "*a",
+                             "!a",       "%a",        "@a",
+                             "`a",       "=",         "<<",
+                             "|",        ">",         "?",
+                             "a\nb",     "a\tb",      "\r",
+                             "\xff\xfe", "\xc3\xa9",  "\xef\xbb\xbfx",
+                             "\x7f\x01", "2001-01-01"}) {
+        CellConfig config = compiled(test::sample_cell);
+        std::memset(config.cell.name, 0, sizeof(config.cell.name));
+        std::memcpy(config.cell.name, name, std::strlen(name));
+        expect_round_trip(config, {}, 0);
+    }
+}
+
+TEST(CellYaml, LongArraysSurviveTheRoundTrip) {
+    CellConfig config = compiled(test::sample_cell);
+    config.memory.resize(3000, config.memory.front());
+    config.pci_devices.resize(300, config.pci_devices.front());
+    config.stream_ids.resize(5000, 0xffffffff);
+    config.cpu_set.assign(4096, 0xa5);
+    expect_round_trip(config, devices(), 0);
+}
+
 TEST(CellYaml, SamplesSurviveTheRoundTrip) {
     expect_round_trip(compiled(test::sample_root), devices(), 0);
     expect_round_trip(compiled(test::sample_cell), {}, 1);
@@ -112,6 +145,14 @@ TEST(CellYaml, ErrorsNameLineAndKey) {
     EXPECT_NE(refusal(edited(cell, "first-region: link0-state", "first-region: link1-state")).find("first-region"),
               std::string::npos);
     EXPECT_NE(refusal(edited(cell, "name: demo", "name: demo\nname: demo")).find("is there twice"), std::string::npos);
+    // What was meant, and the typing error itself before what follows from it.
+    EXPECT_NE(refusal(edited(cell, "virtual: 0,", "virtul: 0,")).find("did you mean \"virtual\"?"), std::string::npos);
+    EXPECT_NE(refusal(edited(cell, "read write execute", "read wirte execute")).find("did you mean \"write\"?"),
+              std::string::npos);
+    EXPECT_NE(refusal(edited(cell, "\nmemory:", "\nmemery:")).find("unknown key \"memery\"; did you mean \"memory\"?"),
+              std::string::npos);
+    EXPECT_NE(refusal(edited(cell, "virtual: 0,", "va: 0,")).find("; known are "), std::string::npos);
+    EXPECT_NE(refusal(edited(cell, "cpus: [1]", "cpus: [3-1]")).find("ends before it begins"), std::string::npos);
     EXPECT_NE(refusal("kind: [").find("line "), std::string::npos);
     EXPECT_NE(refusal("- a\n").find("expected keys"), std::string::npos);
     EXPECT_NE(refusal("").find("expected keys"), std::string::npos);

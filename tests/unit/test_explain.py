@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import shutil
 import subprocess
@@ -176,6 +177,88 @@ def test_port_and_msr_have_names() -> None:
     assert "triple fault" in event(trap_texts.x86("FATAL: Unhandled VM-Exit, reason 2"))["cause"]
     amd = "FATAL: Unexpected #VMEXIT, exitcode 7f, exitinfo1 0x0000000000000000 exitinfo2 0x0000000000000000"
     assert "triple fault" in event(trap_texts.x86(amd))["cause"]
+
+
+KERNEL = 0xFFFF800008A168B0
+
+
+def test_a_page_table_outside_the_memory_is_not_a_stray_jump() -> None:
+    found = event(
+        trap_texts.arm64(
+            "FATAL: instruction abort at 0x4fffe1d0",
+            "forbidden access (exception class 0x20)",
+            "20 1 0000086",
+            pc=KERNEL,
+            cell="board",
+        )
+    )
+    assert "page table of the guest lies at 0x4fffe000" in found["cause"]
+    assert "mem=" in found["fix"] and found["pattern"] == "no-memory"
+
+
+def test_before_any_cell_it_is_the_root() -> None:
+    opened = "[  1.0] The Jailhouse is opening.\n"
+    assert "so this is the root cell" in event(opened + trap_texts.arm64(cell="board"))["fix"]
+    later = opened + 'Created cell "worker"\n' + trap_texts.arm64(cell="worker")
+    assert "root cell" not in event(later)["fix"]
+
+
+def test_a_kernel_s_trap_says_both_places(tmp_path: Path) -> None:
+    found = event(trap_texts.arm64(pc=KERNEL, cell="board"))
+    assert "system config" in found["fix"] and "root-shared" in found["fix"]
+    assert found["pattern"] == "region-absent"
+
+
+def test_a_device_that_a_cell_took_is_to_be_shared(tmp_path: Path) -> None:
+    taker = edited(tmp_path, LATENCY, "flags: read write io io-32 root-shared", "flags: read write io io-32")
+    found = event(trap_texts.arm64(pc=KERNEL, cell="qemu-root"), "--system", SYSTEM, "--cell", taker)
+    assert found["pattern"] == "taken-by-cell" and 'belongs to cell "ivshmem-latency"' in found["cause"]
+    assert "root-shared" in found["fix_yaml"] and "JAILHOUSE_MEM_ROOTSHARED" in found["fix_c"]
+
+
+def test_the_lines_to_change_carry_the_region_s_name(tmp_path: Path) -> None:
+    cell = edited(tmp_path, LATENCY, "read write execute dma loadable", "read execute dma loadable")
+    found = event(
+        trap_texts.arm64("Unhandled data write at 0x8(4)", esr="24 1 181004f", cell="ivshmem-latency"), "--cell", cell
+    )
+    assert "- name: ram\n" in found["fix_yaml"] and found["pattern"] == "region-rights"
+
+
+def test_board_hints_are_whole_words() -> None:
+    assert event(trap_texts.arm64("Unhandled data read at 0x1c20060(4)", cell="alpha20"))["device"] is None
+    assert "ccu" in event(trap_texts.arm64("Unhandled data read at 0x1c20060(4)", cell="orangepi0"))["device"]
+
+
+def test_x86_says_mode_and_what_to_tell_the_kernel() -> None:
+    assert event(trap_texts.x86())["mode"] == "64-bit mode, ring 0"
+    assert "no-kvmapf" in event(trap_texts.x86("FATAL: Unhandled MSR write: 4b564d02"))["fix"]
+
+
+def test_a_fetch_from_nowhere_on_x86() -> None:
+    text = trap_texts.x86("FATAL: Invalid MMIO/RAM read, addr: 0x0000000000001000 size: 0")
+    found = event("FATAL: unable to get MMIO instruction\n" + text)
+    assert found["pattern"] == "no-memory" and "executed at 0x1113" in found["cause"]
+
+
+def test_text_in_other_wrappings(tmp_path: Path) -> None:
+    text = trap_texts.arm64()
+    assert run(text.encode("utf-16")).exit_code == 0
+    assert run(b"\xef\xbb\xbf" + text.encode()).exit_code == 0
+    packed = run(gzip.compress(text.encode()))
+    assert packed.exit_code == 2 and "zcat" in packed.stderr
+    assert run(bytes(range(256)) * 5000).exit_code == 1
+    absent = run("", tmp_path / "absent.txt")
+    assert "cannot read" in absent.stderr and "Errno" not in absent.stderr
+
+
+def test_lines_and_context_hold_in_a_long_text() -> None:
+    quiet = "[    1.000000] usb 1-1: new device\n" * 20_000
+    loaded = 'Cell "worker" can be loaded\n'
+    trap = trap_texts.arm64("Unhandled data write at 0x7bf00000(1)", esr="24 1 0000045", pc=KERNEL, cell="board-root")
+    result = run(quiet + loaded + trap + quiet + trap_texts.arm64(), "--json")
+    first, second = json.loads(result.stdout)["events"]
+    assert first["lines"][0] == 20_002 and first["pattern"] == "load-outside-root"
+    assert second["lines"][0] == 40_002 + len(trap.splitlines())
 
 
 def test_missing_parts_are_named() -> None:

@@ -77,7 +77,7 @@ def test_memory_of_a_cell_is_touched_by_the_root() -> None:
     ("text", "reason"),
     [
         (b"nothing of the kind\n", "no trap was found"),
-        (b'Parking CPU 1 (Cell: "x")\n', "has no counterpart|no trap was found"),
+        (b'Parking CPU 1 (Cell: "x")\n', "only the end"),
         (
             b'FATAL: Invalid PIO read, port: 3fa size: 1\nRIP: 0x1 RSP: 0x2 FLAGS: 2\nParking CPU 1 (Cell: "x")\n',
             "'pio'",
@@ -87,3 +87,26 @@ def test_memory_of_a_cell_is_touched_by_the_root() -> None:
 def test_no_cause_no_scenario(text: bytes, reason: str) -> None:
     found = proposal(text, QEMU)
     assert not found.yaml and re.search(reason, found.reason)
+
+
+def test_a_load_that_parks_the_root_becomes_a_cell_with_foreign_ram() -> None:
+    text = b'Cell "worker" can be loaded\n' + report(
+        "Unhandled data write at 0x7bfe0000(1)", "24 1 0000045", cell="board", pc="ffffff8008a168b0"
+    )
+    scenario = proposed(text)
+    assert [step.verb for step in scenario.steps] == ["create", "load"]
+    assert len(scenario.expect) == 2 and scenario.leaves == "either"
+
+
+def test_a_user_program_is_the_root_s() -> None:
+    text = report("Unhandled data read at 0x2210890(8)", "24 1 1c08007", cell="board", pc="0000000000400c04")
+    scenario = proposed(text.replace(b"spsr: 60000005     EL1", b"spsr: 60000000     EL0"))
+    assert scenario.leaves == "broken"
+
+
+def test_the_first_trap_with_a_counterpart_is_taken() -> None:
+    port = b"FATAL: Invalid PIO read, port: 3fa size: 1\n"
+    found = proposal(b'Parking CPU 3 (Cell: "x")\n' + b"quiet\n" * 60 + report("", "16 1 0001234"), QEMU)
+    assert "number 2" in found.yaml and "act=hvc" in found.yaml
+    assert "pio" in proposal(port, QEMU).reason
+    assert "only the end" in proposal(b'Parking CPU 3 (Cell: "x")\n', QEMU).reason
