@@ -367,10 +367,39 @@ class TrapStory {
         return advice;
     }
 
+    /// A section of a link that only others write: no right is missing, the program is wrong.
+    [[nodiscard]] std::string foreign_section(std::size_t region) const {
+        for (const jh_pci_device& device : config_->pci_devices) {
+            if (device.type != JH_PCI_IVSHMEM || region < device.shmem_regions_start) {
+                continue;
+            }
+            const std::size_t section = region - device.shmem_regions_start;
+            if (section == 0) {
+                return "the state table, which the hypervisor alone writes: write the device's state register instead";
+            }
+            if (section >= 2 && section - 2 < device.shmem_peers && section - 2 != device.shmem_dev_id) {
+                return "the output section of peer " + std::to_string(section - 2) +
+                       ", which that peer alone writes: write the own one, of peer " +
+                       std::to_string(device.shmem_dev_id);
+            }
+        }
+        return "";
+    }
+
     /// Which region of the config is absent, too short or too narrow.
     void region_cause() {
         const RegionAdvice advice = named_advice();
         out_.pattern = to_string(advice.finding);
+        if (const std::string section = advice.finding == RegionAdvice::Finding::rights && config_ != nullptr &&
+                                                event_.access == TrapAccess::write
+                                            ? foreign_section(*advice.region)
+                                            : "";
+            !section.empty()) {
+            out_.cause = config_path_ + ": " + advice.cause + "; of an ivshmem device, this is " +
+                         section.substr(0, section.find(':')) + no_syndrome();
+            out_.fix = "leave the config as it is, and mend the program:" + section.substr(section.find(':') + 1);
+            return;
+        }
         if (advice.finding == RegionAdvice::Finding::covered) {
             out_.cause = config_path_ + ": " + advice.cause +
                          ": the cell that ran had another config, or another cell has taken "

@@ -224,6 +224,14 @@ def test_the_lines_to_change_carry_the_region_s_name(tmp_path: Path) -> None:
     assert "- name: ram\n" in found["fix_yaml"] and found["pattern"] == "region-rights"
 
 
+def test_a_section_that_others_write_is_no_missing_right() -> None:
+    for address, owner in (("0x7fa00008", "the state table"), ("0x7fa10000", "the output section of peer 0")):
+        text = trap_texts.arm64(f"Unhandled data write at {address}(4)", esr="24 1 181004f")
+        found = event(text, "--cell", LATENCY)
+        assert owner in found["cause"] and found["fix_yaml"] is None
+        assert found["fix"].startswith("leave the config as it is")
+
+
 def test_board_hints_are_whole_words() -> None:
     assert event(trap_texts.arm64("Unhandled data read at 0x1c20060(4)", cell="alpha20"))["device"] is None
     assert "ccu" in event(trap_texts.arm64("Unhandled data read at 0x1c20060(4)", cell="orangepi0"))["device"]

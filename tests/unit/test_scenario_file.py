@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -142,3 +143,12 @@ def test_changes_to_a_config() -> None:
 def test_changes_that_lead_nowhere(given: dict[str, object], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         changes(**given)
+
+
+def test_the_table_of_what_is_covered_has_every_scenario() -> None:
+    text = (Path(__file__).resolve().parents[2] / "docs/scenarios.md").read_text()
+    table = text[text.index("## What is covered") : text.index("## What is not certain")]
+    told = set(re.findall(r"[a-z0-9]+(?:-[a-z0-9]+)+", table))
+    assert set(scenario_file.names()) <= told
+    carried = {one for name in scenario_file.names() for one in scenario_file.load(name).carries}
+    assert carried == {f"T{number}" for number in range(1, 10)}
