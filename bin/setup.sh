@@ -81,11 +81,14 @@ up_to_date() (
 )
 
 build() {
-    mkdir -p "$root/build" || fail "cannot create $root/build"
+    if ! mkdir -p "$root/build" 2>/dev/null || ! [ -w "$root/build" ]; then
+        fail "cannot write below $root/build, which belongs to $(stat -c %U "$root")" \
+            "run as that user, or clone the repository to a place of your own"
+    fi
     exec 9>"$root/build/lock"
     flock 9 # two runs at once: the second waits for the first one's build
     local kernel_build=$root/build/kernel-build
-    circumstances >"$root/build/begins" || fail "cannot write below $root/build"
+    circumstances >"$root/build/begins" || fail "cannot write $root/build/begins"
     step "unpack arm64 packages" "$python" -m hil.root_image --kernel-build-link "$kernel_build"
     if [ ! -f "$root/build/host/build.ninja" ]; then
         step "configure" configure "$kernel_build"

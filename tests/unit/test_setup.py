@@ -107,3 +107,11 @@ def test_somebody_without_sudo_is_told_the_exact_command(tmp_path: Path) -> None
     done = bash(tmp_path, script)
     assert done.returncode == 4
     assert "apt-get update && apt-get install --no-install-recommends -y hil-no-such-package" in done.stderr
+
+
+def test_a_repository_of_somebody_else_is_told(tmp_path: Path) -> None:
+    (tmp_path / "root").write_text("no directory: nothing can be made below it, whoever asks")
+    done = bash(tmp_path / "root", "build runtime")
+    assert done.returncode == 4
+    assert "cannot write below" in done.stderr and "clone the repository to a place of your own" in done.stderr
+    assert len(done.stderr.splitlines()) == 2
