@@ -106,6 +106,7 @@ def stages(root: Path) -> tuple[Lanes, Lanes]:
             600,
             unit_junit,
         ),
+        Stage("sanitizers", [PYTHON, "-m", "hil.sanitize"], 1200),  # needs both cores: beside it clang-tidy runs
     ]
     tests = sorted((root / "tests" / "system").glob("test_*.py"))
     system = [system_stage("system tests", [path for path in tests if path.name not in LONGEST], logs)]
