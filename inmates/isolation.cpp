@@ -13,7 +13,8 @@
 //   order              more interrupts at once than there are list registers, by priority
 //   pair               second=2 (affinity): both CPUs fault at the same time
 //   off-and-fault      second=2: the first CPU switches itself off, then the second faults
-//   flood              kind=doorbell|sgi|hypercall|console|mmio|psci|spin: without a pause (spin: no exits)
+//   flood              kind=doorbell|sgi|hypercall|console|mmio|psci: without a pause; spin, svc: the same without an
+//   exit
 #include "inmates/lib/inmate.hpp"
 #include "inmates/lib/ivshmem.hpp"
 
@@ -323,6 +324,22 @@ void pair_act(bool off) {
 
 // --- floods ---
 
+extern "C" char returning_vectors[];
+
+/// Each vector goes back at once: a supervisor call is an exception that stays in the cell.
+asm(R"(
+    .pushsection .text
+    .balign 0x800
+    .global returning_vectors
+returning_vectors:
+    .rept 16
+    .balign 0x80
+    eret
+    .endr
+    .balign 0x80
+    .popsection
+)");
+
 [[noreturn]] void flood(std::string_view kind) {
     Ivshmem device;
     if (kind == "doorbell" && !device.open(0)) {
@@ -330,6 +347,11 @@ void pair_act(bool off) {
     }
     println("isolation: flood of ", kind);
     const std::uint64_t distributor = comm_region().gicd_base;
+    if (kind == "svc") {
+        mask_interrupts();
+        SYSREG_WRITE(vbar_el1, reinterpret_cast<std::uint64_t>(returning_vectors));
+        instruction_barrier();
+    }
     for (;;) {
         if (kind == "doorbell") {
             device.ring(PeerId{0});
@@ -343,6 +365,8 @@ void pair_act(bool off) {
             monitor_call(psci_affinity_info, 0);
         } else if (kind == "spin") {
             asm volatile("nop"); // computes, and never enters the hypervisor: what the others are compared with
+        } else if (kind == "svc") {
+            asm volatile("svc #0" ::: "memory");
         } else {
             hypercall(9);
         }
