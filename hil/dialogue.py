@@ -51,7 +51,7 @@ class Dialogue(SpawnBase):  # type: ignore[misc]  # pexpect has no types
         end = deadline.elapsed + seconds
         while deadline.elapsed < end and not enough():
             try:
-                self.expect(pattern, timeout=SLICE)
+                self.expect(pattern, timeout=min(SLICE, max(0.01, end - deadline.elapsed)))
                 return True
             except pexpect.TIMEOUT:
                 deadline.check(self._watch.hint)

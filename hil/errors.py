@@ -42,6 +42,10 @@ class AgentLost(InfrastructureError):
     """The agent (or the shell) no longer answers though the machine runs."""
 
 
+class AgentMissing(AgentLost):
+    """The shell says that there is no agent where it was looked for, or none that runs there."""
+
+
 class Failed(HilError):
     """The system under test gave the wrong answer."""
 

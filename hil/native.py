@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import re
+import secrets
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -10,7 +12,7 @@ from typing import Any
 
 from hil.console import Console
 from hil.dialogue import Dialogue
-from hil.errors import AgentLost, ConsoleLost, InfrastructureError, TimeLimit, WrongUse
+from hil.errors import AgentLost, AgentMissing, ConsoleLost, InfrastructureError, TimeLimit, WrongUse
 from hil.limits import MOST, Deadline
 from hil.shell import Answer, RootShell
 from hil.watch import Watch
@@ -179,8 +181,35 @@ def open_console(
     return NativeConsole(native, on_note, on_line)
 
 
-def start_agent(watch: Watch, deadline: Deadline) -> RootShell:
-    """Types the agent's name into the shell and waits for its hello. AgentLost when there is none.
+class _Start:
+    """The line that starts the agent. The shell says in it what it was told to start, so that a name that the line
+    damaged is not taken for an agent that is missing."""
+
+    def __init__(self, path: str, stop: Callable[[], None]) -> None:
+        self._path = path
+        self._stop = stop
+        left, right = secrets.token_hex(4), secrets.token_hex(4)
+        self.line = f"a={path};$a||echo '{left}''{right}':$?:$a:"
+        self._refusal = re.compile(rf"{left}{right}:(126|127):{re.escape(path)}:")
+        self._heard = ""
+        self._refused: str | None = None
+
+    def hear(self, text: str) -> None:
+        """Console text: waiting is over when the shell says that it cannot start the agent."""
+        self._heard = (self._heard + text)[-4096:]
+        if self._refused is None and (match := self._refusal.search(self._heard)):
+            self._refused = "there is none" if match.group(1) == "127" else "the system cannot run it"
+            self._stop()
+
+    def check(self) -> None:
+        """AgentMissing when the shell said so."""
+        if self._refused is not None:
+            raise AgentMissing(f"{self._path}: {self._refused}")
+
+
+def start_agent(watch: Watch, deadline: Deadline, path: str = AGENT) -> RootShell:
+    """Types the agent's path into the shell and waits for its hello. AgentLost when there is none; AgentMissing when
+    the shell says that there is no such program, or none that the machine could run.
 
     What is typed may be damaged on its way, so it is typed again; to an agent that is there it is mere text.
     """
@@ -190,16 +219,24 @@ def start_agent(watch: Watch, deadline: Deadline) -> RootShell:
     agent = library().Agent(console.native, silence=SILENCE * deadline.scale)
     dialogue = Dialogue(watch)
     patience = HELLO * deadline.scale
+    start = _Start(path, agent.interrupt)
+    watch.listeners.append(start.hear)
 
     def greet() -> None:
         agent.hello(max(0.1, min(patience, deadline.left - 1.0)))
 
-    while True:
-        dialogue.send(f"\n{AGENT}\n")
-        try:
-            watch.work(greet, deadline)
-            return AgentShell(watch, agent)
-        except library().AgentLost as error:
-            if deadline.left < patience:
-                raise AgentLost(f"no hello from {AGENT}: {_short(error)}") from error
-        dialogue.clear_line()
+    try:
+        while True:
+            dialogue.send(f"\n{start.line}\n")
+            try:
+                watch.work(greet, deadline)
+                return AgentShell(watch, agent)
+            except library().AgentLost as error:
+                start.check()
+                if deadline.left < patience:
+                    raise AgentLost(f"no hello from {path}: {_short(error)}") from error
+            dialogue.clear_line()
+    finally:
+        watch.listeners.remove(start.hear)
+
+

@@ -13,6 +13,7 @@ import yaml
 from hil import places
 from hil.errors import WrongUse
 from hil.names import choose
+from hil.ssh_address import SshAddress
 
 WAITS = (
     "power",
@@ -21,6 +22,7 @@ WAITS = (
     "login",
     "shell",
     "agent",
+    "send",
     "enable",
     "driver",
     "create",
@@ -33,6 +35,9 @@ WAITS = (
     "command",
 )
 """Every wait that a session knows by name; a target gives each one its limit in seconds, for an idle host."""
+
+USUAL_LIMITS = {"send": 600.0}
+"""Limits of waits that hardly depend on the target: it need not name them."""
 
 
 @dataclass(frozen=True)
@@ -97,6 +102,8 @@ class Target:
     limits: Mapping[str, float]
     memory_map: tuple[Mapping[str, Any], ...]
     probes: Mapping[str, ProbeUse]
+    ssh: SshAddress | None = None
+    """Where the root cell's system listens, for a system without an agent."""
 
     def machine_of(self, virtual_time: bool) -> QemuMachine:
         """The machine with the clock asked for; WrongUse when the target has none that counts instructions."""
@@ -133,7 +140,7 @@ def load(typed: str) -> Target:
 
 
 def _target(name: str, directory: Path, data: dict[str, Any]) -> Target:
-    limits = {str(wait): float(seconds) for wait, seconds in data["limits"].items()}
+    limits = USUAL_LIMITS | {str(wait): float(seconds) for wait, seconds in data["limits"].items()}
     missing = [wait for wait in WAITS if wait not in limits]
     if missing:
         raise WrongUse(f"{directory}/target.yaml: no limit for {', '.join(missing)}")
@@ -151,7 +158,15 @@ def _target(name: str, directory: Path, data: dict[str, Any]) -> Target:
         limits=limits,
         memory_map=tuple(data.get("memory_map", ())),
         probes={str(key): _probe(str(key), probe) for key, probe in data.get("probes", {}).items()},
+        ssh=_ssh(directory, data),
     )
+
+
+def _ssh(directory: Path, data: dict[str, Any]) -> SshAddress | None:
+    if "ssh" not in data:
+        return None
+    config = directory / str(data["ssh_config"]) if "ssh_config" in data else None
+    return SshAddress.parse(str(data["ssh"]), config)
 
 
 def _machine(data: Any) -> QemuMachine:

@@ -1,0 +1,175 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A shell on the far side of a console that runs nothing but what arrived whole.
+
+One line typed into the shell turns it into a reader: each further line is a checksum and code, and the code is run when
+the checksum is right. A line that the console damaged is never parsed, so it can neither run nor leave an open quote
+behind; it is typed again. Nothing is read off a prompt, and the reader has no line editor that would cut long lines.
+Needs of the far side: a POSIX shell with `read -r`, and `cksum` or `md5sum`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import secrets
+from dataclasses import dataclass
+
+from hil.cksum import cksum
+from hil.dialogue import Dialogue
+from hil.errors import AgentLost
+from hil.limits import Deadline
+from hil.watch import Watch
+
+LINE = 4095
+"""Bytes; a terminal in canonical mode keeps no more for its reader (termios(3))."""
+ASKINGS = 120
+"""Times that something short is said before the line counts as dead. One byte in a hundred lost costs about four."""
+SILENCES = 8
+"""Times in a row that nothing came back, after which it is looked whether the reader is still there."""
+PINGS = 6
+"""Short askings without an answer after which it is started anew."""
+PATIENCE = 2.0
+"""Seconds for the first answer, on an idle host; later ones are measured."""
+LEAST_PATIENCE, MOST_PATIENCE = 0.1, 20.0
+
+
+@dataclass(frozen=True)
+class Checksum:
+    """A program whose first word of output is the checksum of its input."""
+
+    command: str
+
+    def of(self, data: bytes) -> str:
+        """What the program prints for `data`."""
+        return hashlib.md5(data).hexdigest() if self.command.endswith("md5sum") else str(cksum(data))
+
+
+CHECKSUMS = tuple(Checksum(name) for name in ("cksum", "busybox cksum", "md5sum", "busybox md5sum"))
+"""In the order of preference for lines: short ones first."""
+
+
+class CheckedShell:
+    """Code for the far side's shell, answers from it. One at a time; code may come twice, so it must not mind."""
+
+    def __init__(self, watch: Watch, deadline: Deadline) -> None:
+        self._dialogue = Dialogue(watch)
+        self._deadline = deadline
+        self._checksum = CHECKSUMS[0]
+        self._patience = PATIENCE * deadline.scale
+        self._definitions: list[str] = []
+        self._silences = 0
+        self.damaged = 0
+        """Lines that were typed again."""
+
+    def open(self) -> None:
+        """Starts the reader. AgentLost when the far side has no checksum program or does not answer."""
+        self._dialogue.synchronise(self._deadline)
+        self._checksum = self._find_checksum()
+        self._start()
+
+    def close(self) -> None:
+        """Gives the console back to the shell that was found on it."""
+        for _ in range(ASKINGS):
+            left, right = secrets.token_hex(3), secrets.token_hex(3)
+            self._type(self._checked("stty echo ixon 2>/dev/null;break"))
+            self._dialogue.send(f"\necho '{left}''{right}'\n")
+            if self._came(left + right):
+                return
+            self._dialogue.clear_line()
+        raise AgentLost("the console's shell did not come back after the transfer")
+
+    def define(self, code: str) -> None:
+        """Runs code that later code builds on: it is run again whenever the reader had to be started anew."""
+        self.value(f"{code};r=1")
+        self._definitions.append(code)
+
+    def value(self, code: str, seconds: float = 0.0) -> str:
+        """What the code leaves in `r`, a line without colons and dollars. `seconds`: what the code may need to run."""
+        return self.ask(f"r=;{code}", "$r", r"[^:\r\n$]*", seconds)
+
+    def ask(self, code: str, said: str, pattern: str, seconds: float = 0.0, retype: bool = True) -> str:
+        """Runs `code`, then has the shell say the value of `said`, twice; it must match `pattern`, which must not match
+        `said` itself: the terminal may echo it. With `retype`, until that came. Without, the empty string when the
+        code was damaged on its way or its answer on the way back.
+        """
+        for _ in range(ASKINGS):
+            mark = secrets.token_hex(4)
+            line = self._checked(f"{code};echo {mark}:{said}:{said}:")
+            started = self._deadline.elapsed
+            self._type(line)
+            if self._came(rf"{mark}:({pattern}):\1:", len(line), seconds):
+                answer = self._dialogue.group()
+                self._learn(self._deadline.elapsed - started)
+                return answer
+            self.damaged += 1
+            self._fell_silent()
+            if not retype:
+                return ""
+        raise AgentLost(f"the console's shell gave no answer to {ASKINGS} askings: too much damage on the line")
+
+    @property
+    def overhead(self) -> int:
+        """Characters of a line that are not its code, at most."""
+        return 64
+
+    def _type(self, line: str) -> None:
+        """On a line of its own, with the output going on that a damaged character may have stopped (Ctrl-S)."""
+        self._dialogue.send(f"\x11\n{line}\n" if self._silences else f"\n{line}\n")
+
+    def _checked(self, code: str) -> str:
+        line = f"{self._checksum.of(code.encode())} {code}"
+        assert len(line) < LINE, "a line that a terminal would cut"
+        return line
+
+    def _came(self, pattern: str, typed: int = 0, seconds: float = 0.0) -> bool:
+        """Whether the answer came in the time that the line has shown to need, with some more for a long line."""
+        backoff = 1 + min(max(0, self._silences - 3), 8) / 2
+        patience = (self._patience + seconds) * backoff + typed / 2000
+        return self._dialogue.came(pattern, self._deadline, patience)
+
+    def _learn(self, took: float) -> None:
+        self._silences = 0
+        self._patience = min(MOST_PATIENCE, max(LEAST_PATIENCE, 0.5 * self._patience + 0.5 * 4 * took))
+
+    def _fell_silent(self) -> None:
+        self._silences += 1
+        if self._silences % SILENCES == 0 and not any(self._ping() for _ in range(PINGS)):
+            self._dialogue.clear_line()
+            self._start()
+
+    def _ping(self) -> bool:
+        mark = secrets.token_hex(4)
+        self._type(self._checked(f"echo {mark}:$((6*7)):"))
+        return self._came(f"{mark}:42:")
+
+    def _find_checksum(self) -> Checksum:
+        for checksum in CHECKSUMS * 8:
+            left, right = secrets.token_hex(2), secrets.token_hex(2)
+            started = self._deadline.elapsed
+            self._dialogue.send(f"\necho '{left}''{right}':$(printf %s {left}|{checksum.command}):\n")
+            if not self._came(rf"{left}{right}:([^:\r\n]*):"):
+                self._dialogue.clear_line()
+            elif self._dialogue.group().split()[:1] == [checksum.of(left.encode())]:
+                self._learn(self._deadline.elapsed - started)
+                return checksum
+        names = ", ".join(one.command for one in CHECKSUMS)
+        raise AgentLost(f"the far side's shell has no program that makes checksums (tried: {names})")
+
+    def _start(self) -> None:
+        """Types the reader until a line with the wrong checksum has no answer and one with the right one has."""
+        reader = f'set -- $(printf %s "$b"|{self._checksum.command});[ "$1" = "$a" ]&&eval "$b"'
+        for _ in range(ASKINGS):
+            self._type(f"while read -r a b;do {reader};done")
+            wrong, right = secrets.token_hex(4), secrets.token_hex(4)
+            self._type(f"0{self._checked(f'echo {wrong}:$((6*7)):')}")
+            self._type(self._checked(f"stty -echo -ixon 2>/dev/null;echo {right}:$((6*7)):"))
+            if self._came(f"{right}:42:") and f"{wrong}:42:" not in str(self._dialogue.before):
+                self._silences = 0
+                self._again()
+                return
+            self._dialogue.clear_line()
+        raise AgentLost("the console's shell could not be made to check its lines: too much damage on the line")
+
+    def _again(self) -> None:
+        for code in self._definitions:
+            self.value(f"{code};r=1")
