@@ -10,7 +10,6 @@ Needs of the far side: a POSIX shell with `read -r`, and `cksum` or `md5sum`.
 from __future__ import annotations
 
 import hashlib
-import re
 import secrets
 from dataclasses import dataclass
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The checksum of POSIX's `cksum`: a CRC-32 over the bytes and then their number, highest bit first (IEEE Std 1003.1)."""
+"""The checksum of POSIX's `cksum`: a CRC-32 over the bytes and then their number, highest bit first."""
 
 from __future__ import annotations
 

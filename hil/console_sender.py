@@ -181,8 +181,10 @@ class ConsoleSender:
     def _begin(self, shell: CheckedShell, far: FarSide, packed: bytes) -> int:
         """How much of it the far side has; what is not of it is thrown away."""
         have = int(shell.ask("n", "$N", r"\d+"))
-        if have == 0 or have > len(packed) or self._sum(shell, far.checksum, "$F") != _checksum(
-            far.checksum, packed[:have]
+        if (
+            have == 0
+            or have > len(packed)
+            or self._sum(shell, far.checksum, "$F") != _checksum(far.checksum, packed[:have])
         ):
             shell.value(">$F;r=1")
             return 0

@@ -9,17 +9,17 @@ from typing import Any, Protocol
 
 from hil.causes import likely_cause
 from hil.console import Console
-from hil.errors import AgentLost, CommandFailed, Failed, HilError, InfrastructureError, Trapped
+from hil.errors import CommandFailed, Failed, HilError, InfrastructureError, Trapped
 from hil.event_log import EventLog
 from hil.flood import RATE, FloodGauge
-from hil.limits import Deadline
 from hil.plain_shell import PlainShell
 from hil.power import Power
 from hil.record import Record
 from hil.record_line import RECORD_MARK, scan_records
 from hil.root_cell import RootCell
 from hil.session import Session, State
-from hil.shell import RootShell
+from hil.sent_agent import Sender, StartAgent
+from hil.shell_choice import ShellChoice
 from hil.target import CellUse
 from hil.uio_walk import VirtualPci
 from hil.verdict import one_line
@@ -48,20 +48,13 @@ class Plan:
     shell_hint: str = r"[#$] $"
     """What a console shows when it may be typed to; see Dialogue.await_turn."""
     shell: str = "auto"
-    """`agent`, `plain`, or `auto`: the agent when the image has it."""
+    """One of hil.options.SHELLS."""
 
 
 class OpenConsole(Protocol):
     """Connects to the machine's console."""
 
     def __call__(self) -> Console:
-        ...
-
-
-class StartAgent(Protocol):
-    """Starts the agent in the root cell by typing into the shell, and gives back the RootShell that speaks with it."""
-
-    def __call__(self, watch: Watch, deadline: Deadline) -> RootShell:
         ...
 
 
@@ -76,6 +69,10 @@ class Lifecycle:
     events: EventLog
     records: list[Record] = field(default_factory=list)
     listeners: list[Callable[[str], None]] = field(default_factory=list)
+    senders: Sequence[Sender] = ()
+    """How an agent gets to a system that has none, in the order of trying."""
+    shell_shown: str = ""
+    """The way that commands take, and why no better one; there from state `agent` on."""
     output: str | bytes = b""
     """What holds the probe's records."""
     _watch: Watch | None = None
@@ -141,24 +138,14 @@ class Lifecycle:
         with session.step("shell answers", "shell", "a shell that echoes a random marker") as deadline:
             plain = PlainShell(self.watch)
             plain.synchronise(deadline, self.plan.shell_hint)
-            if self.plan.shell == "plain":
-                plain.prepare(deadline)
         self._root = RootCell(session, plain)
 
     def agent(self, session: Session) -> None:
         """The best way to run commands: the agent, or the plain shell, chosen and shown."""
-        if self.plan.shell != "plain":
-            try:
-                with session.step("start hil-agent", "agent", "the agent's hello") as deadline:
-                    self._root = RootCell(session, self.start_agent(self.watch, deadline))
-            except AgentLost:
-                if self.plan.shell == "agent":
-                    raise
-                with session.step("fall back to the plain shell", "shell") as deadline:
-                    plain = PlainShell(self.watch)
-                    plain.prepare(deadline)
-                    self._root = RootCell(session, plain)
-        self.events.note(f"commands in the root cell go through: {self.root.shell.kind}")
+        choice = ShellChoice(self.plan.shell, self.watch, self.start_agent, self.senders)
+        self._root = RootCell(session, choice.choose(session))
+        self.shell_shown = choice.shown(self._root.shell)
+        self.events.note(f"commands in the root cell go through: {self.shell_shown}")
 
     def lend_console(self, session: Session) -> None:
         """Gives the root cell's terminal back to a shell that a person can type to."""

@@ -5,15 +5,18 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from hil import places, provenance
 from hil.chaos import floods
 from hil.console import Console
+from hil.console_sender import ConsoleSender
 from hil.event_log import EventLog
 from hil.interactive import Seat
 from hil.lifecycle import Lifecycle
 from hil.limits import Limits
+from hil.manifest import Manifest
 from hil.native import open_console, start_agent
 from hil.prepare import Prepared
 from hil.qemu_power import QemuPower
@@ -22,6 +25,7 @@ from hil.root_packages import ImageSpec
 from hil.run_directory import RunDirectory
 from hil.run_explainer import RunExplainer
 from hil.session import Session, State
+from hil.ssh_sender import SshSender
 
 Live = Callable[[str, str], None]
 """Gets each line of the console and its writer."""
@@ -49,6 +53,7 @@ class Machine:
         self._power: QemuPower | None = None
         self._console: Console | None = None
         self._lifecycle: Lifecycle | None = None
+        self._facts: Manifest | None = None
         limits = Limits(prepared.target.limits)
         self.session = Session(events, limits, {State.BOOT: self._boot, **self._later()})
 
@@ -121,7 +126,15 @@ class Machine:
             self._directory.hold,
             self._limit("power"),
         )
-        self._lifecycle = Lifecycle(self._prepared.plan, self._power, self._open_console, start_agent, self._events)
+        address = self._prepared.target.ssh
+        self._lifecycle = Lifecycle(
+            self._prepared.plan,
+            self._power,
+            self._open_console,
+            start_agent,
+            self._events,
+            senders=[*([SshSender(address)] if address is not None else []), ConsoleSender()],
+        )
         self._lifecycle.listeners.append(self._explainer.hear)
         self._lifecycle.power_on(session)
         self._write_manifest(image)  # while the machine boots: versions are asked of programs
@@ -135,6 +148,13 @@ class Machine:
         hypervisor, started = self._prepared.hypervisor, self._directory.started
         facts = provenance.gather(options, machine, hypervisor, image.manifest, inputs, started)
         self._directory.write_manifest(facts.as_dict())
+        self._facts = facts
+
+    def _show_shell(self) -> None:
+        """The manifest says which way commands take, once that is known."""
+        if self._facts is not None:
+            self._facts = replace(self._facts, shell=self.lifecycle.shell_shown)
+            self._directory.write_manifest(self._facts.as_dict())
 
     def _limit(self, wait: str) -> float:
         """Seconds, as stretched now, of a wait that others do for us."""
@@ -165,6 +185,8 @@ class Machine:
         def make(state: State) -> Callable[[Session], None]:
             def go(session: Session) -> None:
                 self.lifecycle.transitions()[state](session)
+                if state is State.AGENT:
+                    self._show_shell()
 
             return go
 

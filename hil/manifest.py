@@ -20,6 +20,7 @@ class Manifest:
     without it. `emulated` says that the machine is emulated, so that wall-clock figures are not hardware latencies;
     `virtual_time` that its clock counts instructions (QEMU's icount), so that figures are no times at all. `chaos`:
     the faults put on the console's line on purpose (`hil run --chaos`); empty for a clean line.
+    `shell`: the way that commands took into the root cell, and why no better one; empty until it is known.
     `versions`: tool name → version (hil, qemu, …). `config_hashes`: file name → sha256 in hex. `host`: name, cpu, ….
     """
 
@@ -38,6 +39,7 @@ class Manifest:
     host: Mapping[str, str] = field(default_factory=dict)
     virtual_time: bool = False
     chaos: str = ""
+    shell: str = ""
 
     @property
     def honesty(self) -> str:
@@ -102,6 +104,7 @@ class Manifest:
             "kernel": self.kernel,
             "contention": self.contention,
             "chaos": self.chaos,
+            "shell": self.shell,
             "versions": dict(self.versions),
             "config_hashes": dict(self.config_hashes),
             "host": dict(self.host),
@@ -131,6 +134,7 @@ class Manifest:
             host=fields.texts("host"),
             virtual_time=virtual_time,
             chaos=fields.text("chaos", ""),
+            shell=fields.text("shell", ""),
         )
 
 

@@ -14,12 +14,12 @@ from hil.console import Console
 from hil.dialogue import Dialogue
 from hil.errors import AgentLost, AgentMissing, ConsoleLost, InfrastructureError, TimeLimit, WrongUse
 from hil.limits import MOST, Deadline
+from hil.sent_agent import IMAGE_AGENT
 from hil.shell import Answer, RootShell
 from hil.watch import Watch
 
 CONNECT_LIMIT = 10.0
 WRITE_LIMIT = 10.0
-AGENT = "/hil/hil-agent"
 HELLO = 2.0
 """Seconds to wait for the agent's hello before its name is typed again, on an idle host."""
 SILENCE = 15.0
@@ -207,7 +207,7 @@ class _Start:
             raise AgentMissing(f"{self._path}: {self._refused}")
 
 
-def start_agent(watch: Watch, deadline: Deadline, path: str = AGENT) -> RootShell:
+def start_agent(watch: Watch, deadline: Deadline, path: str = IMAGE_AGENT) -> RootShell:
     """Types the agent's path into the shell and waits for its hello. AgentLost when there is none; AgentMissing when
     the shell says that there is no such program, or none that the machine could run.
 
@@ -238,5 +238,3 @@ def start_agent(watch: Watch, deadline: Deadline, path: str = AGENT) -> RootShel
             dialogue.clear_line()
     finally:
         watch.listeners.remove(start.hear)
-
-

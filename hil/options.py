@@ -5,6 +5,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+SHELLS = ("auto", "agent", "ssh", "console", "plain")
+"""What --shell takes: the image's agent, one sent by ssh or over the console, the plain shell; or the first of them
+that works."""
+
 
 @dataclass(frozen=True)
 class RunOptions:

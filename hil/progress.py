@@ -61,7 +61,7 @@ class PlainProgress:
     def event(self, event: Event) -> None:
         """An observer of the event log."""
         if event["event"] == "state":
-            self._state, self._since = event, time.monotonic()
+            self._since, self._state = since(self._state, event, self._since), event
         if line := sentence(event):
             self.line(line)
 
@@ -122,6 +122,12 @@ def choose(json_events: bool) -> Progress:
     from hil.live_progress import LiveProgress  # rich takes its time to import: only who sees it waits for it
 
     return LiveProgress()
+
+
+def since(before: Event | None, event: Event, started: float) -> float:
+    """When the wait of a state event began: one that only says how far the wait has come goes on with the old time."""
+    what = str(before["waiting_for"]).partition(":")[0] if before is not None else None
+    return started if what == str(event["waiting_for"]).partition(":")[0] else time.monotonic()
 
 
 def waiting(state: Event, waited: float) -> str:

@@ -12,8 +12,11 @@ from typing import Protocol
 from hil import places
 from hil.errors import AgentLost
 from hil.limits import Deadline
+from hil.shell import RootShell
 from hil.watch import Watch
 
+IMAGE_AGENT = "/hil/hil-agent"
+"""Where our own images have it."""
 DIRECTORIES = ("/run", "/dev/shm", "/tmp", "/var/tmp", "/root")
 """Where a far side can have room for a program: those in memory first. Some of them are mounted noexec."""
 BUILDS = {
@@ -37,6 +40,13 @@ class AgentFile:
     def directory(self) -> str:
         """The name of a directory for this content alone."""
         return f".hil-agent-{hashlib.sha256(self.content).hexdigest()[:12]}"
+
+
+class StartAgent(Protocol):
+    """Starts the agent in the root cell by typing its path into the shell; the RootShell that speaks with it."""
+
+    def __call__(self, watch: Watch, deadline: Deadline, path: str = IMAGE_AGENT) -> RootShell:
+        """AgentMissing when there is none at that path, AgentLost when it does not answer."""
 
 
 class Sender(Protocol):

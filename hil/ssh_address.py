@@ -7,7 +7,9 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-FORM = re.compile(r"(?P<user>[A-Za-z0-9_][A-Za-z0-9_.-]*)@(?P<host>[A-Za-z0-9][A-Za-z0-9.-]*)(?::(?P<port>[0-9]{1,5}))?")
+FORM = re.compile(
+    r"(?P<user>[A-Za-z0-9_][A-Za-z0-9_.-]*)@(?P<host>[A-Za-z0-9][A-Za-z0-9.-]*)(?::(?P<port>[0-9]{1,5}))?"
+)
 
 
 @dataclass(frozen=True)
@@ -21,7 +23,7 @@ class SshAddress:
 
     @staticmethod
     def parse(text: str, config: Path | None = None) -> SshAddress:
-        """Reads `user@host[:port]`. ValueError for anything else: what is a word of ssh must not look like an option."""
+        """Reads `user@host[:port]`. ValueError for anything else: a word of ssh must not look like an option."""
         match = FORM.fullmatch(text)
         if match is None or not 0 < int(match["port"] or 22) < 65536:
             raise ValueError(f"ssh: '{text}' is not user@host or user@host:port")

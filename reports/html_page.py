@@ -145,6 +145,7 @@ def _conditions(run: Run) -> list[tuple[str, str]]:
         ("Clock", "; ".join(sorted(clocks))),
         ("Contention", manifest.contention),
         ("Chaos on the console's line", manifest.chaos),
+        ("Commands by", manifest.shell),
         ("Waiting by", "; ".join(sorted(mode for mode in modes if mode))),
         ("Started", _date(manifest.started)),
         ("Took", seconds(run.seconds)),

@@ -72,6 +72,8 @@ def _properties(suite: ET.Element, run: Run) -> None:
         "verdict": run.verdict.outcome.value,
         "run": run.name,
     }
+    if manifest.shell:
+        values["shell"] = manifest.shell
     for record in run.records:
         for key in _PROPERTY_STATISTICS:
             values[f"{record.series}.{percent_name(key)}_ns"] = f"{record.statistic_ns(key):.1f}"

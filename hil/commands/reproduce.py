@@ -13,7 +13,7 @@ from rich.text import Text
 
 from hil import progress, scenario_file, target
 from hil.errors import WrongUse
-from hil.options import RunOptions
+from hil.options import SHELLS, RunOptions
 from hil.verdict import Outcome
 from hil.summary import STYLES
 from hil.verdict import EXIT_INTERRUPTED
@@ -29,7 +29,7 @@ WORDS = {"pass": "reproduced", "fail": "not reproduced"}
 )
 @click.option("--target", default="qemu", show_default=True, help="The machine (`hil list targets`).")
 @click.option("--hypervisor", default="gaol", show_default=True, help="gaol, the bundled one, or a DIR with your own.")
-@click.option("--shell", type=click.Choice(["auto", "agent", "plain"]), default="auto", show_default=True)
+@click.option("--shell", type=click.Choice(SHELLS), default="auto", show_default=True)
 @click.option("--wait", type=click.FloatRange(0, 86400), default=0, help="Seconds to wait for a target in use.")
 @click.option("-v", "--verbose", is_flag=True, help="Show the console live.")
 @click.option("--json-events", is_flag=True, help="Events as JSON lines on stdout.")

@@ -11,7 +11,7 @@ import click
 from hil import progress
 from hil.commands.kinds import Whole
 from hil.errors import WrongUse
-from hil.options import RunOptions
+from hil.options import SHELLS, RunOptions
 from hil.prepare import prepare
 from hil.runner import Runner
 
@@ -42,10 +42,11 @@ WAYS = click.Choice(["interrupt", "poll"])
 )
 @click.option(
     "--shell",
-    type=click.Choice(["auto", "agent", "plain"]),
+    type=click.Choice(SHELLS),
     default="auto",
     show_default=True,
-    help="How commands reach the root cell: the agent, a plain shell, or the better one that is there.",
+    help="How commands reach the root cell: the image's agent, one sent by ssh or over the console, a plain shell; "
+    "auto: the first of them that works.",
 )
 @click.option(
     "--wait",

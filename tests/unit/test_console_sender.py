@@ -106,7 +106,7 @@ def test_poor_systems(far: Far, missing: list[str], added: list[str], named: str
 
 @pytest.mark.parametrize(
     "chaos",
-    ["seed=1,drop=0.01", "seed=2,corrupt=0.01", "seed=3,double=0.005", "seed=4,splice=0.002,delay=0.002,delay_ms=60"],
+    ["seed=1,drop=0.01", "seed=2,corrupt=0.004", "seed=3,double=0.005", "seed=4,splice=0.002,delay=0.002,delay_ms=60"],
 )
 def test_bad_lines(far: Far, chaos: str) -> None:
     system, agent = far(chaos=chaos), program(200)

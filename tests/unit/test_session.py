@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from runner_fakes import EchoShell, FakeConsole, FakePower, FakeShell, limits
 
 from hil.errors import (
     AgentLost,
+    AgentMissing,
     CommandFailed,
     Failed,
     InfrastructureError,
@@ -68,7 +70,7 @@ class Bed:
         self.session = Session(self.events, limits(seconds), self.lifecycle.transitions())
         self.agent_error: Exception | None = None
 
-    def start_agent(self, watch: Watch, deadline: Deadline) -> RootShell:
+    def start_agent(self, watch: Watch, deadline: Deadline, path: str = "/hil/hil-agent") -> RootShell:
         if self.agent_error is not None:
             raise self.agent_error
         return self.root_shell
@@ -292,3 +294,62 @@ def test_a_session_can_repeat_its_lifecycle_in_one_boot(bed: Bed) -> None:
     bed.session.transition(State.DISABLED)
     bed.session.repeat(State.AGENT, State.DISABLED)
     assert sum("jailhouse enable" in command for command in bed.root_shell.commands) == 2
+
+
+class FakeSender:
+    """A way to send the agent, which may fail."""
+
+    def __init__(self, name: str, error: Exception | None = None) -> None:
+        self.name = name
+        self._error = error
+
+    def send(self, watch: Watch, deadline: Deadline, tell: Callable[[str], None]) -> str:
+        tell("50 %")
+        if self._error is not None:
+            raise self._error
+        return f"/run/{self.name}/hil-agent"
+
+
+def test_a_system_without_an_agent_gets_one_and_it_is_shown_why(bed: Bed) -> None:
+    started: list[str] = []
+
+    def start(watch: Watch, deadline: Deadline, path: str = "/hil/hil-agent") -> RootShell:
+        started.append(path)
+        if path == "/hil/hil-agent":
+            raise AgentMissing("/hil/hil-agent: there is none")
+        return bed.root_shell
+
+    bed.lifecycle.start_agent = start
+    bed.lifecycle.senders = [FakeSender("ssh", AgentLost("no route to host")), FakeSender("console")]
+    bed.session.transition(State.AGENT)
+    assert started == ["/hil/hil-agent", "/run/console/hil-agent"]
+    shown = "agent sent over the console (agent: /hil/hil-agent: there is none; ssh: no route to host)"
+    assert bed.lifecycle.shell_shown == shown
+    assert any(shown in event.get("text", "") for event in bed.log())
+    assert any("over the console: 50 %" in event.get("waiting_for", "") for event in bed.log())
+
+
+def test_an_agent_that_is_there_and_silent_is_not_sent_again(bed: Bed) -> None:
+    bed.agent_error = AgentLost("no hello")
+    bed.lifecycle.senders = [FakeSender("console")]
+    bed.session.transition(State.AGENT)
+    assert bed.lifecycle.shell_shown == "plain shell (agent: no hello)"
+
+
+@pytest.mark.parametrize("way, kind", [("ssh", "agent sent by ssh"), ("console", "agent sent over the console")])
+def test_a_way_that_was_demanded_is_the_only_one_tried(tmp_path: Path, way: str, kind: str) -> None:
+    bed = Bed(tmp_path, Plan("root.cell", "root", shell=way))
+    bed.lifecycle.senders = [FakeSender("ssh"), FakeSender("console")]
+    bed.session.transition(State.AGENT)
+    assert bed.lifecycle.shell_shown == kind
+    other = Bed(tmp_path, Plan("root.cell", "root", shell=way))
+    other.lifecycle.senders = [FakeSender(way, AgentLost("cannot"))]
+    with pytest.raises(AgentLost, match="cannot"):
+        other.session.transition(State.AGENT)
+
+
+def test_ssh_without_an_address_is_refused(tmp_path: Path) -> None:
+    bed = Bed(tmp_path, Plan("root.cell", "root", shell="ssh"))
+    bed.lifecycle.senders = [FakeSender("console")]
+    with pytest.raises(AgentLost, match="target.yaml does not say where"):
+        bed.session.transition(State.AGENT)
