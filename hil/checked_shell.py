@@ -131,7 +131,9 @@ class CheckedShell:
         self._patience = min(MOST_PATIENCE, max(LEAST_PATIENCE, 0.5 * self._patience + 0.5 * 4 * took))
 
     def _fell_silent(self) -> None:
+        """More patience from now on: what is typed to a far side that is only slow overruns its terminal."""
         self._silences += 1
+        self._patience = min(MOST_PATIENCE, 1.2 * self._patience)
         if self._silences % SILENCES == 0 and not any(self._ping() for _ in range(PINGS)):
             self._dialogue.clear_line()
             self._start()

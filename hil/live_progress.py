@@ -13,7 +13,7 @@ from rich.text import Text
 
 from hil.event_log import Event
 from hil.harmless_text import harmless_line
-from hil.progress import MARKS, sentence, waiting
+from hil.progress import MARKS, sentence, since, waiting
 
 COLOURS = {"kernel": "green", "hypervisor": "magenta", "agent": "blue"}
 """Of a console line, by its writer."""
@@ -56,7 +56,7 @@ class LiveProgress:
     def event(self, event: Event) -> None:
         """An observer of the event log."""
         if event["event"] == "state":
-            self._state, self._since = event, time.monotonic()
+            self._since, self._state = since(self._state, event, self._since), event
         elif self._silent:
             return
         elif line := sentence(event):

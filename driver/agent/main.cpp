@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // hil-agent: carries out the controller's requests in the root cell, over the console it was started on.
 //
-// Usage: hil-agent [--help | --version]. Started from the console's shell, it takes the terminal (raw mode) and gives it back at
-// its end: the controller's bye, SIGTERM, SIGHUP, or Ctrl-C three times. Protocol: driver/agent/protocol.hpp.
+// Usage: hil-agent [--help | --version]. Started from the console's shell, it takes the terminal (raw mode) and gives
+// it back at its end: the controller's bye, SIGTERM, SIGHUP, or Ctrl-C three times. Protocol:
+// driver/agent/protocol.hpp.
 #include <sys/signalfd.h>
 
 #include <csignal>

@@ -6,7 +6,6 @@ from __future__ import annotations
 import os
 import pty
 import shutil
-import signal
 import subprocess
 import time
 import tty
@@ -79,10 +78,6 @@ class FarSystem:
         self.shell.wait()
         os.close(self._inner)
         self.console.close()
-
-    def hang_up(self) -> None:
-        """Ends the controller's side alone."""
-        self.shell.send_signal(signal.SIGCONT)
 
     @property
     def raw(self) -> bytes:
