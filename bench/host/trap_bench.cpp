@@ -115,7 +115,7 @@ void run_program(benchmark::State& state, const std::string& text, std::size_t s
 
 const char* const grep = "grep -c -F -e FATAL -e 'Unhandled data' -e 'Parking CPU' -e 'Stopping CPU'";
 const char* const pexpect =
-    "python3 -c '\n"
+    "/usr/bin/python3 -c '\n"
     "import sys, pexpect.fdpexpect, os\n"
     "p = pexpect.fdpexpect.fdspawn(os.open(sys.argv[1], os.O_RDONLY), timeout=5)\n"
     "while p.expect([r\"Parking CPU (\\d+) \\(Cell: \\\"([^\\\"]*)\\\"\\)\", pexpect.EOF]) == 0: pass\n'";

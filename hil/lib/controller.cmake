@@ -23,7 +23,7 @@ add_subdirectory(${CMAKE_SOURCE_DIR}/driver/agent ${CMAKE_BINARY_DIR}/driver/age
 foreach(area frame lifecycle stream console agent)
     add_executable(${area}_test ${CMAKE_SOURCE_DIR}/tests/unit/${area}_test.cpp)
     target_link_libraries(${area}_test PRIVATE hil_controller GTest::gtest_main util)
-    gtest_discover_tests(${area}_test PROPERTIES TIMEOUT 180)
+    gtest_discover_tests(${area}_test PROPERTIES TIMEOUT 180 DISCOVERY_TIMEOUT 120)
 endforeach()
 target_compile_definitions(agent_test PRIVATE HIL_AGENT_PATH="$<TARGET_FILE:hil-agent>")
 add_dependencies(agent_test hil-agent)

@@ -23,4 +23,4 @@ add_executable(trap_test
     ${CMAKE_SOURCE_DIR}/tests/unit/trap_property_test.cpp
     ${CMAKE_SOURCE_DIR}/tests/unit/trap_syndrome_test.cpp)
 target_link_libraries(trap_test PRIVATE hil_traps hil_options GTest::gtest_main)
-gtest_discover_tests(trap_test)
+gtest_discover_tests(trap_test DISCOVERY_TIMEOUT 120)
