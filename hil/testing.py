@@ -19,6 +19,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 PYTHON = "/usr/bin/python3"
+HEARING = ("env", "--default-signal=INT,QUIT,HUP")
+"""Before each command: what ignores signals (a CI system's background job, nohup) hands that down to all it starts, and the
+tests of Ctrl-C, of shells and of dying controllers need signals that act."""
 
 
 @dataclass(frozen=True)
@@ -102,7 +105,7 @@ def stages(root: Path) -> tuple[Lanes, Lanes]:
         ),
         Stage(
             "Python tests",
-            [PYTHON, "-m", "pytest", "tests/unit", "tests/golden", f"--junitxml={unit_junit}"],
+            [PYTHON, "-m", "pytest", "tests/unit", "tests/golden", "--timeout=240", f"--junitxml={unit_junit}"],
             600,
             unit_junit,
         ),
@@ -132,7 +135,12 @@ def run_stage(stage: Stage, root: Path) -> Outcome:
     try:
         with outcome.log.open("wb") as log:
             process = subprocess.Popen(
-                stage.command, cwd=root, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+                [*HEARING, *stage.command],
+                cwd=root,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
             )
             try:
                 code = process.wait(stage.limit)
