@@ -20,8 +20,8 @@ from pathlib import Path
 
 PYTHON = "/usr/bin/python3"
 HEARING = ("env", "--default-signal=INT,QUIT,HUP")
-"""Before each command: what ignores signals (a CI system's background job, nohup) hands that down to all it starts, and the
-tests of Ctrl-C, of shells and of dying controllers need signals that act."""
+"""Before each command: what ignores signals (a CI system's background job, nohup) hands that down to all it starts, and
+the tests of Ctrl-C, of shells and of dying controllers need signals that act."""
 
 
 @dataclass(frozen=True)

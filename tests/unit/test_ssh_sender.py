@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The agent by ssh: addresses that could be options, and a far side behind a program that stands for ssh.
 
-The program runs what it is told in a shell of this host: what the sender has a far side do is done for real. No test has
-an ssh server.
+The program runs what it is told in a shell of this host: what the sender has a far side do is done for real. No test
+has an ssh server.
 """
 
 from __future__ import annotations
