@@ -10,13 +10,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hil import leftovers
-from hil.errors import Flooded, HilError, WrongUse
+from hil.errors import Flooded, HilError, InfrastructureError, WrongUse
 from hil.event_log import EventLog, Observer
 from hil.interrupt import Interrupts
 from hil.lock import TargetLock
 from hil.machine import Live, Machine
 from hil.prepare import Prepared
-from hil.run_directory import RunDirectory
+from hil.run_directory import RunDirectory, writing
 from hil.session import State
 from hil.verdict import Outcome, Verdict
 
@@ -51,6 +51,18 @@ def load_ahead() -> None:
     import reports
 
     reports.prepare()
+
+
+def _report(directory: Path, verdict: Verdict) -> None:
+    """Writes the reports. InfrastructureError, with the verdict they would have shown, when they cannot be written."""
+    import reports
+
+    try:
+        with writing(directory):
+            reports.write_all(directory)
+    except InfrastructureError as error:
+        known = f"the run itself ended with {verdict.outcome.value}: {verdict.reason}"
+        raise InfrastructureError(f"{error}; {known}; `hil report {directory}` makes its reports") from error
 
 
 @dataclass(frozen=True)
@@ -104,9 +116,7 @@ class Runner:
             if verdict.outcome is not Outcome.TRAP:
                 events.verdict(verdict)
             events.close()
-            import reports
-
-            reports.write_all(directory.path)
+            _report(directory.path, verdict)
         finally:
             directory.finish()
         return Finished(verdict, directory.path)

@@ -296,19 +296,20 @@ def test_a_run_directory_that_cannot_be_written(hil: Command) -> None:
     assert "cannot write /proc/hil-runs" in done.stderr and "HIL_RUNS" in done.stderr
 
 
-def without_space(directory: Path) -> list[str]:
+def without_space(directory: Path, kilobytes: int) -> list[str]:
     """Words before a command that give it a full disk at `directory`: a small file system, or a limit of a file's size
     where this user may not mount one."""
     directory.mkdir()
-    mount = f'mount -t tmpfs -o size=48k tmpfs {directory} && exec "$@"'
+    mount = f'mount -t tmpfs -o size={kilobytes}k tmpfs {directory} && exec "$@"'
     small = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c", mount, "sh"]
     if subprocess.run([*small, "true"], capture_output=True, check=False).returncode == 0:
         return small
-    return ["prlimit", "--fsize=12000", "--"]
+    return ["prlimit", f"--fsize={kilobytes * 250}", "--"]
 
 
-def test_a_full_disk(hil: Command, tmp_path: Path) -> None:
-    full = without_space(tmp_path / "full")
+@pytest.mark.parametrize("kilobytes", [48, 300])  # full while the run lasts; full when its page is written
+def test_a_full_disk(hil: Command, tmp_path: Path, kilobytes: int) -> None:
+    full = without_space(tmp_path / "full", kilobytes)
     words = [*full, *hil.words(*SHORT)]
     environment = hil.environment(HIL_RUNS=str(tmp_path / "full"), HIL_LOCKS=str(tmp_path / "locks"))
     done = subprocess.run(words, env=environment, capture_output=True, text=True, timeout=200, check=False)
