@@ -64,11 +64,19 @@ def filtered(database: Path, directory: Path) -> Path:
     return directory
 
 
+def included(unit: Unit) -> str:
+    """What the unit includes, as a rule of make. The command's output is left out of it: the compiler would empty the
+    object, and the next build would have to make all of them again."""
+    words = list(unit.command)
+    if "-o" in words:
+        del words[words.index("-o") : words.index("-o") + 2]
+    words = [*(word for word in words if word != "-c"), "-MM", "-MF", "-"]
+    return subprocess.run(words, cwd=unit.directory, capture_output=True, text=True, check=False).stdout
+
+
 def key(unit: Unit, root: Path, version: str) -> str:
     """Hash of the unit's command, the checks, the tool, and every file of the repository that the unit includes."""
-    listing = subprocess.run(
-        [*unit.command, "-MM", "-MF", "-"], cwd=unit.directory, capture_output=True, text=True, check=False
-    ).stdout
+    listing = included(unit)
     digest = hashlib.sha256(version.encode())
     digest.update((root / ".clang-tidy").read_bytes())
     digest.update(" ".join(CHECKS).encode())
