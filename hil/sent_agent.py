@@ -21,7 +21,6 @@ DIRECTORIES = ("/run", "/dev/shm", "/tmp", "/var/tmp", "/root")
 """Where a far side can have room for a program: those in memory first. Some of them are mounted noexec."""
 BUILDS = {
     "aarch64": "arm64/root/hil-agent",
-    "armv7l": "arm/root/hil-agent",
     "x86_64": "host/root/hil-agent",
 }
 """The agent by what `uname -m` says, below the build directory. All are static."""
