@@ -4,8 +4,8 @@
 #include "hil/lib/trap_json.hpp"
 #include "hil/lib/trap_syndrome.hpp"
 #include "hil/lib/trap_x86.hpp"
+#include "hil/lib/value_range.hpp"
 
-#include <algorithm>
 #include <array>
 #include <optional>
 
@@ -36,11 +36,7 @@ constexpr std::array<CallOwner, 7> call_owners{{
 }};
 
 const CallOwner* owner_of_call(std::uint64_t function) {
-    const std::uint64_t owner = function >> 24 & 0x3f;
-    const auto* found = std::find_if(call_owners.begin(), call_owners.end(), [owner](const CallOwner& known) {
-        return owner >= known.first && owner <= known.last;
-    });
-    return found == call_owners.end() ? nullptr : found;
+    return range_holding(call_owners, function >> 24 & 0x3f);
 }
 
 std::optional<std::uint64_t> first_argument(const TrapEvent& event) {
@@ -81,12 +77,8 @@ std::string_view advice_for_msr(std::uint64_t msr) {
                : which == 3 ? "Linux: no-steal-acc, or a machine that hides KVM (QEMU: -cpu …,kvm=off)"
                             : "a machine that hides KVM (QEMU: -cpu …,kvm=off)";
     }
-    for (const MsrAdvice& known : msr_advice) {
-        if (msr >= known.first && msr <= known.last) {
-            return known.advice;
-        }
-    }
-    return "a kernel option, another CPU model, or a kernel without that driver";
+    const MsrAdvice* known = range_holding(msr_advice, msr);
+    return known == nullptr ? "a kernel option, another CPU model, or a kernel without that driver" : known->advice;
 }
 
 /// The value that an LVT entry was to get, as the message prints it: "(reg 35, value 00000700)".

@@ -6,6 +6,7 @@
 #include "hil/lib/cell_file.hpp"
 #include "hil/lib/result.hpp"
 #include "hil/lib/trap_event.hpp"
+#include "hil/lib/trap_explanation.hpp"
 #include "hil/lib/trap_symbols.hpp"
 
 #include <nlohmann/json.hpp>
@@ -16,18 +17,6 @@
 #include <vector>
 
 namespace hil {
-
-/// What is concluded about one trap. Empty strings: nothing can be said.
-struct TrapExplanation {
-    std::string device;   // "ccu (CCU (clock controller)) + 0x6c: the APB1 gate …"
-    std::string cause;    // why it trapped, as far as the text and the configs tell
-    std::string fix;      // what to do, one or two sentences
-    std::string fix_yaml; // lines for a cell's YAML
-    std::string fix_c;    // the same as a C initialiser
-    std::string pattern;  // the cause in one word, for programs: see docs/explain.md
-    std::string place;    // function and line of the pc
-    std::string summary;  // one paragraph that says all of it
-};
 
 /// Knows the machine, the configs and the programs as far as they were given, and explains traps with them.
 class TrapExplainer {

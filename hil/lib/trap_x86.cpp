@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "hil/lib/trap_x86.hpp"
 
+#include "hil/lib/value_range.hpp"
+
 #include <algorithm>
 #include <array>
 #include <cstdio>
@@ -345,12 +347,8 @@ std::string_view x86_exception_name(std::uint32_t vector) {
 }
 
 std::string_view pio_port_name(std::uint64_t port) {
-    for (const PortRange& range : ports) {
-        if (port >= range.first && port <= range.last) {
-            return range.name;
-        }
-    }
-    return {};
+    const PortRange* range = range_holding(ports, port);
+    return range == nullptr ? std::string_view{} : range->name;
 }
 
 std::string msr_name(std::uint64_t msr) {
