@@ -13,6 +13,11 @@
 //   order              more interrupts at once than there are list registers, by priority
 //   pair               second=2 (affinity): both CPUs fault at the same time
 //   off-and-fault      second=2: the first CPU switches itself off, then the second faults
+//   shared             second=2 line=132 end=fault|off seen=0|1: the second CPU stops with a shared interrupt of the
+//   cell,
+//                      taken and not finished or not taken at all; the first must get the one, and get the other anew
+//   keep               line=132: faults inside the handler of a shared interrupt
+//   take               line=132: a shared interrupt, made pending, must come
 //   flood              kind=doorbell|sgi|hypercall|console|mmio|psci: without a pause; spin, svc: the same without an
 //   exit
 #include "inmates/lib/inmate.hpp"
@@ -291,10 +296,10 @@ void publish() {
     asm volatile("dc civac, %0; dsb sy" ::"r"(&go) : "memory");
 }
 
-bool start_second() {
+bool start_second(const char* entry = isolation_second_entry) {
     asm volatile("dc civac, %0; dsb sy" ::"r"(&second_is_here) : "memory");
     const std::int64_t result = monitor_call(psci_cpu_on, command_line_number("second", 2),
-                                             reinterpret_cast<std::uint64_t>(isolation_second_entry), second_stack);
+                                             reinterpret_cast<std::uint64_t>(entry), second_stack);
     check(result == 0, "CPU_ON of the cell's own CPU", static_cast<std::uint64_t>(-result));
     while (result == 0 && !second_is_here) {
         asm volatile("yield; dc civac, %0; dsb sy" ::"r"(&second_is_here) : "memory");
@@ -320,6 +325,135 @@ void pair_act(bool off) {
         asm volatile("str wzr, [%0]" ::"r"(nowhere) : "memory");
     }
     check(false, "nobody stopped the access", 0);
+}
+
+// --- shared interrupts of a CPU that stops ---
+
+constexpr std::uint64_t set_group = 0x080;
+
+std::uint64_t own_affinity() {
+    return SYSREG_READ(mpidr_el1) & 0xff00ffffff;
+}
+void route_to(std::uint64_t line, std::uint64_t affinity) {
+    mmio_write64(comm_region().gicd_base + route + line * 8, affinity);
+}
+void set_bit(std::uint64_t bank, std::uint64_t line) {
+    mmio_write32(comm_region().gicd_base + bank + line / 32 * 4, 1u << line % 32);
+}
+std::uint64_t acknowledge() {
+    return SYSREG_READ(S3_0_C12_C12_0);
+}
+/// The CPU's interface takes everything; nothing is delivered as an exception.
+void open_interface() {
+    SYSREG_WRITE(S3_0_C4_C6_0, 0xff);
+    SYSREG_WRITE(S3_0_C12_C12_7, 1);
+    instruction_barrier();
+}
+/// The interrupt when it comes within a second, or 1023.
+std::uint64_t awaited() {
+    std::uint64_t interrupt = 1023;
+    for (const Ticks end = hil::bench::SharedCounter::now() + microseconds(1'000'000);
+         interrupt >= 1020 && hil::bench::SharedCounter::now() < end;) {
+        interrupt = acknowledge();
+    }
+    return interrupt;
+}
+void make_ready(std::uint64_t line) {
+    mask_interrupts();
+    set_bit(set_group, line);
+    mmio_write32(comm_region().gicd_base + configuration + line / 16 * 4, 0xaaaaaaaa); // edges
+    set_bit(set_enable, line);
+    open_interface();
+}
+
+/// What the second CPU is to do; it runs with its MMU off, and so reads memory.
+struct Stop {
+    std::uint64_t line;
+    std::uint64_t seen;
+    std::uint64_t fault;
+};
+alignas(64) volatile Stop stop;
+alignas(64) volatile std::uint64_t second_taken;
+
+/// The second CPU: waits for the interrupt, takes it or leaves it pending, and stops.
+extern "C" [[gnu::used]] void isolation_stop() {
+    open_interface();
+    second_is_here = true;
+    asm volatile("dsb sy");
+    const std::uint64_t bit = 1ull << 7; // ISR_EL1.I
+    while ((SYSREG_READ(isr_el1) & bit) == 0) {
+        asm volatile("yield");
+    }
+    second_taken = stop.seen != 0 ? acknowledge() : 1;
+    asm volatile("dsb sy");
+    if (stop.fault != 0) {
+        asm volatile("str wzr, [%0]" ::"r"(nowhere) : "memory");
+    }
+    monitor_call(psci_cpu_off);
+}
+extern "C" char isolation_stop_entry[];
+asm(R"(
+    .pushsection .text
+    .balign 16
+    .global isolation_stop_entry
+isolation_stop_entry:
+    mov sp, x0
+    b isolation_stop
+    .popsection
+)");
+
+template <typename Object> void to_memory(const Object& object) {
+    asm volatile("dc civac, %0; dsb sy" ::"r"(&object) : "memory");
+}
+
+void shared_act() {
+    const std::uint64_t line = command_line_number("line", 132);
+    const std::uint64_t second = command_line_number("second", 2);
+    stop.line = line;
+    stop.seen = command_line_number("seen", 1);
+    stop.fault = command_line_text("end", "fault") == "fault" ? 1 : 0;
+    to_memory(stop);
+    to_memory(second_taken);
+    make_ready(line);
+    route_to(line, second);
+    if (!start_second(isolation_stop_entry)) {
+        return;
+    }
+    set_bit(set_pending, line);
+    if (stop.seen != 0) { // the second CPU keeps it, so that it must be sent again
+        while (second_taken == 0) {
+            asm volatile("yield; dc civac, %0; dsb sy" ::"r"(&second_taken) : "memory");
+        }
+        check(second_taken == line, "the second CPU took another interrupt", second_taken);
+        for (std::int64_t state = 0; stop.fault == 0 && state == 0;) {
+            state = monitor_call(psci_affinity_info, second);
+        }
+        route_to(line, own_affinity());
+        set_bit(set_pending, line);
+    }
+    check(awaited() == line, "the interrupt of a CPU that stopped is lost", line);
+    SYSREG_WRITE(S3_0_C12_C12_1, line);
+    set_bit(set_pending, line);
+    check(awaited() == line, "it does not come a second time", line);
+    SYSREG_WRITE(S3_0_C12_C12_1, line);
+    instruction_barrier();
+}
+
+void take_act(bool keep) {
+    const std::uint64_t line = command_line_number("line", 132);
+    make_ready(line);
+    route_to(line, own_affinity());
+    set_bit(set_pending, line);
+    check(awaited() == line, "the interrupt does not come", line);
+    if (keep) {
+        println("isolation: has taken ", line);
+        if (map(reinterpret_cast<std::uint64_t>(nowhere), 16, Memory::device)) {
+            asm volatile("str wzr, [%0]" ::"r"(nowhere) : "memory");
+        }
+        check(false, "nobody stopped the access", 0);
+    }
+    SYSREG_WRITE(S3_0_C12_C12_1, line);
+    instruction_barrier();
 }
 
 // --- floods ---
@@ -397,6 +531,10 @@ bool inmate_main() {
         order_act();
     } else if (act == "pair" || act == "off-and-fault") {
         pair_act(act == "off-and-fault");
+    } else if (act == "shared") {
+        shared_act();
+    } else if (act == "take" || act == "keep") {
+        take_act(act == "keep");
     } else if (act == "flood") {
         flood(command_line_text("kind", "hypercall"));
     } else {

@@ -4,12 +4,17 @@
  *   peek=ADDRESS                   reads a word, by a mapping of its own
  *   poke=ADDRESS value=V           writes one
  *   hypercall=N first=A second=B   calls, past the loader's checks
+ *   interrupt=N                    makes a shared interrupt (its GIC number) pending, which must come
  *   rounds=N config=FILE seed=S    creates cells from FILE with bytes changed, and destroys those that were accepted;
  * the CPUs that FILE names must be offline Results are lines "gaol-check: …" of the kernel's log.
  */
+#include <linux/delay.h>
+#include <linux/interrupt.h>
 #include <linux/io.h>
+#include <linux/irqdomain.h>
 #include <linux/kernel_read_file.h>
 #include <linux/module.h>
+#include <linux/of_irq.h>
 #include <linux/sched.h>
 #include <linux/slab.h>
 #include <linux/vmalloc.h>
@@ -18,12 +23,13 @@
 #include "abi/hypercall.h"
 
 static unsigned long peek, poke, hypercall = ~0UL, first, second, rounds, seed = 1;
-static unsigned int value;
+static unsigned int value, interrupt;
 static char *config = "";
 module_param(peek, ulong, 0);
 module_param(poke, ulong, 0);
 module_param(value, uint, 0);
 module_param(hypercall, ulong, 0);
+module_param(interrupt, uint, 0);
 module_param(first, ulong, 0);
 module_param(second, ulong, 0);
 module_param(rounds, ulong, 0);
@@ -52,6 +58,38 @@ static int access_word(unsigned long address, bool write)
 		pr_info("gaol-check: at 0x%lx is 0x%08x\n", address, readl(at + (address & ~PAGE_MASK)));
 	iounmap(at);
 	return 0;
+}
+
+static irqreturn_t came(int irq, void *count)
+{
+	atomic_inc(count);
+	return IRQ_HANDLED;
+}
+
+/* Twice: the first may have been left behind by whoever had the line before. */
+static int take_interrupt(u32 number)
+{
+	struct of_phandle_args args = { .np = of_find_compatible_node(NULL, NULL, "arm,gic-v3"), .args_count = 3 };
+	static atomic_t count;
+	unsigned int irq, turn;
+	int error;
+
+	args.args[1] = number - 32; /* an SPI, on its edge */
+	args.args[2] = IRQ_TYPE_EDGE_RISING;
+	irq = irq_create_of_mapping(&args);
+	of_node_put(args.np);
+	if (!irq)
+		return -ENODEV;
+	error = request_irq(irq, came, 0, "gaol-check", &count);
+	for (turn = 0; turn < 2 && !error; turn++) {
+		error = irq_set_irqchip_state(irq, IRQCHIP_STATE_PENDING, true);
+		msleep(20);
+	}
+	pr_info("gaol-check: interrupt %u came %d times\n", number, atomic_read(&count));
+	if (!error)
+		free_irq(irq, &count);
+	irq_dispose_mapping(irq);
+	return error;
 }
 
 static u64 random_number(void)
@@ -169,6 +207,8 @@ static int __init check_init(void)
 		return access_word(peek, false);
 	if (poke)
 		return access_word(poke, true);
+	if (interrupt)
+		return take_interrupt(interrupt);
 	if (rounds)
 		return fuzz_file();
 	pr_info("gaol-check: hypercall %lu gives %ld\n", hypercall, call(hypercall, first, second));

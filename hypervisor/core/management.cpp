@@ -351,6 +351,7 @@ int lend(Cell& cell) {
     const Suspension suspension(hypervisor().root.cpus, cell.cpus);
     stop_cpus(cell);
     vpci_reset(cell);
+    arch::interrupts_assign(cell.interrupts, cell);
     comm_set_state(cell, JH_CELL_SHUT_DOWN);
     if (cell.loadable) {
         return 0;

@@ -172,19 +172,49 @@ def test_nothing_of_a_cell_is_left_in_registers(hello: Cell) -> None:
     hello.holds("residue-find")
 
 
-def test_two_cpus_fault_at_once_and_a_cell_that_nobody_runs_has_failed(bed: Bed, slot: Slot) -> None:
+LINE = """
+irqchips:
+  - {device: gicd, pin-base: 32, interrupts: [132]}
+"""
+
+
+@pytest.fixture
+def pair(bed: Bed, slot: Slot) -> Cell:
+    """A cell with CPUs 1 and 3 and a shared interrupt of its own. One of them may fault while the other goes on."""
+    bed.watch.traps_end_waits = False
     text = (CELLS / "hello.yaml").read_text().replace("name: hello", "name: pair").replace("[1]", "[1, 3]")
-    cell = slot.use(cell_file(bed, text, "pair"), "pair")
-    cell.run("isolation.bin", "act=pair second=3")
+    return slot.use(cell_file(bed, text.rstrip() + LINE, "pair"), "pair")
+
+
+@pytest.mark.parametrize("end", ["fault", "off"])
+@pytest.mark.parametrize("seen", [1, 0])
+def test_a_cpu_that_stops_gives_shared_interrupts_back(bed: Bed, pair: Cell, end: str, seen: int) -> None:
+    pair.holds("shared", f"second=3 line=132 end={end} seen={seen}")
+    assert [trap["cpu"] for trap in bed.watch.traps] == ([3] if end == "fault" else [])
+    bed.watch.traps.clear()
+
+
+def test_an_interrupt_that_nobody_finished_is_the_next_owners(bed: Bed, slot: Slot, pair: Cell) -> None:
+    pair.trap("isolation.bin", "act=keep line=132")
+    pair.holds("take", "line=132")  # loaded again
+    pair.trap("isolation.bin", "act=keep line=132")
+    slot.clear()
+    bed.lines.clear()
+    check(bed, "interrupt=132")  # the root's
+    bed.wait_for_line("interrupt 132 came 2 times")
+
+
+def test_two_cpus_fault_at_once_and_a_cell_that_nobody_runs_has_failed(bed: Bed, pair: Cell) -> None:
+    pair.run("isolation.bin", "act=pair second=3")
     bed.wait_for_line("Parking CPU 1")
     bed.wait_for_line("Parking CPU 3")
     bed.watch.pause(0.3)
     assert sorted(trap["cpu"] for trap in bed.watch.traps) == [1, 3]
     assert all(trap["registers"] for trap in bed.watch.traps)
-    assert cell.state() == "failed"
-    cell.run("isolation.bin", "act=off-and-fault second=3")
+    assert pair.state() == "failed"
+    pair.run("isolation.bin", "act=off-and-fault second=3")
     bed.wait_for_line("Parking CPU 3")
-    assert cell.state() == "failed"
+    assert pair.state() == "failed"
     bed.watch.traps.clear()
 
 

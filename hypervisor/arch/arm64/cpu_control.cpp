@@ -35,6 +35,7 @@ void turn_off(PerCpu& cpu) {
     cpu_stopped(cpu, CpuState::off);
     reset_registers(); // timers and counters stand still meanwhile, and whoever has the CPU next finds nothing
     gic::reset_private(cpu);
+    load_cell(cpu); // its new owner's, if it has changed: the tables of the old one are gone
 }
 
 } // namespace
@@ -71,6 +72,7 @@ void take_interrupts(PerCpu& cpu) {
 void serve_all_requests(PerCpu& cpu, Frame& frame) {
     for (;;) {
         wait_while_suspended(cpu);
+        drop_lost(cpu);
         if (cpu.turn_off) {
             turn_off(cpu);
         } else if (cpu.start) {
@@ -81,11 +83,13 @@ void serve_all_requests(PerCpu& cpu, Frame& frame) {
         } else {
             asm volatile("dsb sy; wfi" ::: "memory");
             take_interrupts(cpu);
+            pass_on_shared(cpu);
         }
     }
 }
 
 void park(PerCpu& cpu, Frame& frame) {
+    release_shared(cpu);
     cpu_stopped(cpu, CpuState::failed);
     serve_requests(cpu, frame);
 }

@@ -63,7 +63,7 @@ template <typename Owned> void priority_access(uint64_t base, uint32_t first, Ow
 /// Routing: only to CPUs of the cell.
 void route_access(const PerCpu& cpu, uint32_t offset, MmioAccess& access) {
     const uint32_t interrupt = (offset - gic::irouter) / 8;
-    if (!cpu.cell->interrupts.test(interrupt)) {
+    if (interrupt < first_spi || !cpu.cell->interrupts.test(interrupt)) {
         access.value = 0;
         return;
     }

@@ -208,11 +208,34 @@ bool place_next(PerCpu& cpu, bool& full) {
     return !full;
 }
 
-/// Undo an acknowledged interrupt that its cell has not seen: pending again in the hardware.
-void give_back(const PerCpu& cpu, uint32_t interrupt) {
+/// Undo an acknowledged interrupt. One that its cell has not seen is pending again in the hardware; one that it has
+/// seen will not be finished by it any more, and may come anew.
+void give_back(const PerCpu& cpu, uint32_t interrupt, bool pending) {
     const uint32_t bit = 1u << (interrupt % 32);
-    gic::write32(gic::bit_register(cpu, interrupt, gic::ispend), bit);
+    if (pending) {
+        gic::write32(gic::bit_register(cpu, interrupt, gic::ispend), bit);
+    }
     gic::write32(gic::bit_register(cpu, interrupt, gic::icactive), bit);
+}
+
+/// A CPU that may take what this one cannot; null: none of the cell runs.
+const Cpu* running_sibling(const PerCpu& cpu) {
+    for (size_t id = cpu.cell->cpus.next(); id < max_cpus; id = cpu.cell->cpus.next(id + 1)) {
+        if (hypervisor().cpus[id]->state == CpuState::running) {
+            return hypervisor().cpus[id];
+        }
+    }
+    return nullptr;
+}
+
+/// Has a cell taken the interrupt from the root cell? Asked by CPUs of the root, that no list of cells changes under.
+bool belongs_to_a_cell(uint32_t interrupt) {
+    for (const Cell* cell = hypervisor().root.next; cell != nullptr; cell = cell->next) {
+        if (interrupt >= first_spi && cell->interrupts.test(interrupt)) {
+            return true;
+        }
+    }
+    return false;
 }
 
 /// Call `action(interrupt, not yet seen by the cell)` for each hardware interrupt that this CPU holds active.
@@ -261,7 +284,7 @@ void virtual_interrupts_to_native(PerCpu& cpu) {
     }
     for_each_acknowledged(cpu, [&cpu](uint32_t interrupt, bool pending) {
         if (pending) {
-            give_back(cpu, interrupt);
+            give_back(cpu, interrupt, true);
         }
     });
     clear_lists();
@@ -280,8 +303,8 @@ void virtual_interrupts_to_native(PerCpu& cpu) {
 
 void release_shared(PerCpu& cpu) {
     for_each_acknowledged(cpu, [&cpu](uint32_t interrupt, bool pending) {
-        if (interrupt >= first_spi && pending) {
-            give_back(cpu, interrupt);
+        if (interrupt >= first_spi) {
+            give_back(cpu, interrupt, pending);
         }
     });
     clear_lists();
@@ -289,10 +312,40 @@ void release_shared(PerCpu& cpu) {
     cpu.interrupts.waiting_count = 0;
 }
 
-void virtual_interrupts_reset(PerCpu& cpu) {
-    for_each_acknowledged(cpu, [&cpu](uint32_t interrupt, bool) {
-        gic::write32(gic::bit_register(cpu, interrupt, gic::icactive), 1u << (interrupt % 32));
+void pass_on_shared(PerCpu& cpu) {
+    const Cpu* const sibling = running_sibling(cpu);
+    if (sibling == nullptr) {
+        return; // what is held stays active until the cell is started, loaded or destroyed
+    }
+    const LockGuard guard(gic::distributor_lock);
+    for_each_acknowledged(cpu, [sibling](uint32_t interrupt, bool) {
+        if (interrupt >= first_spi) {
+            gic::write64(gic::distributor() + gic::irouter + uint64_t{interrupt} * 8, gic::route_to(*sibling));
+        }
     });
+    release_shared(cpu);
+}
+
+void drop_lost(PerCpu& cpu) {
+    if (!cpu.cell->is_root()) {
+        return; // other cells keep their interrupts as long as they have their CPUs
+    }
+    for (uint32_t index = 0; index < list_registers(); ++index) {
+        const uint64_t entry = read_list(index);
+        if ((entry & linked_to_hardware) != 0 && belongs_to_a_cell(static_cast<uint32_t>(entry))) {
+            write_list(index, 0);
+        }
+    }
+    InterruptSet& waiting = cpu.interrupts.waiting;
+    for (size_t bit = waiting.next(first_spi); bit < max_interrupts; bit = waiting.next(bit + 1)) {
+        if (belongs_to_a_cell(static_cast<uint32_t>(bit))) {
+            waiting.clear(bit);
+            --cpu.interrupts.waiting_count;
+        }
+    }
+}
+
+void virtual_interrupts_reset(PerCpu& cpu) {
     clear_lists();
     cpu.interrupts.pending_sgis = 0;
     cpu.interrupts.sgi_enable = 0;

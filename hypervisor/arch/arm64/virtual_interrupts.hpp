@@ -11,11 +11,17 @@ namespace gaol {
 /// The virtual CPU interface as Linux has set the physical one, and back (with what has not been delivered yet).
 void virtual_interrupts_from_native(PerCpu& cpu);
 void virtual_interrupts_to_native(PerCpu& cpu);
-/// Nothing pending, everything disabled, as after reset.
+/// Nothing pending, everything disabled, as after reset. Shared interrupts in the hardware are left alone: by now they
+/// may be another CPU's. Whoever stops a CPU has given them back (release_shared(), arch::interrupts_assign()).
 void virtual_interrupts_reset(PerCpu& cpu);
 
-/// The CPU is about to stop: shared interrupts that its cell has not seen yet become pending again for other CPUs.
+/// The CPU stops: shared interrupts that its cell has not seen become pending again, those that it has seen and will
+/// not finish may come anew.
 void release_shared(PerCpu& cpu);
+/// A stopped CPU has acknowledged shared interrupts that are routed to it: on to a CPU of the cell that runs.
+void pass_on_shared(PerCpu& cpu);
+/// Forget shared interrupts that the root cell has lost while this CPU of it stood still: they are quiet, and a cell's.
+void drop_lost(PerCpu& cpu);
 
 /// A hardware interrupt that this CPU has acknowledged and that stays active until the cell deactivates it.
 void inject_hardware(PerCpu& cpu, uint32_t interrupt, uint8_t priority);
