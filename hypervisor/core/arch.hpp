@@ -11,6 +11,12 @@
 namespace gaol {
 struct Cell;
 struct Cpu;
+
+/// What becomes of translation tables that a change makes superfluous.
+enum class Tables {
+    tidy, ///< back to the pool
+    kept, ///< they stay for the reverse change
+};
 } // namespace gaol
 
 namespace gaol::arch {
@@ -29,9 +35,10 @@ void* pool_pointer(PhysAddr address);
 PhysAddr pool_address(const void* pointer);
 
 /// Stage 2 of a cell. Results are 0 or -ENOMEM; flags are JH_MEM_*. What is mapped or unmapped is page aligned.
+/// Unmapping keeps the tables: to map the same again needs no memory.
 int stage2_create(Cell& cell);
 void stage2_destroy(Cell& cell);
-int stage2_map(Cell& cell, GuestAddr guest, PhysAddr phys, uint64_t size, uint64_t flags);
+int stage2_map(Cell& cell, GuestAddr guest, PhysAddr phys, uint64_t size, uint64_t flags, Tables tables = Tables::tidy);
 int stage2_unmap(Cell& cell, GuestAddr guest, uint64_t size);
 /// Forget every cached translation of the cell, on all CPUs.
 void stage2_flush(const Cell& cell);

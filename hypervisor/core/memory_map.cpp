@@ -49,9 +49,9 @@ template <typename Change> int for_each_root_piece(PhysRange range, Change chang
     return 0;
 }
 
-int give_root(PhysRange range) {
-    return for_each_root_piece(range, [](GuestAddr guest, PhysAddr phys, uint64_t size, uint64_t flags) {
-        return arch::stage2_map(hypervisor().root, guest, phys, size, flags);
+int give_root(PhysRange range, Tables tables) {
+    return for_each_root_piece(range, [tables](GuestAddr guest, PhysAddr phys, uint64_t size, uint64_t flags) {
+        return arch::stage2_map(hypervisor().root, guest, phys, size, flags, tables);
     });
 }
 
@@ -99,7 +99,7 @@ int return_to_root(const Cell& cell) {
     for (const auto& region : cell.config.memory()) {
         const PhysRange pages = pages_of(range_of(region));
         if (exclusive(region) && (exclusive_pages(region) || exclusive_owner(pages) == nullptr)) {
-            const int failed = give_root(pages);
+            const int failed = give_root(pages, Tables::tidy);
             error = error == 0 ? failed : error;
         }
     }
@@ -111,7 +111,7 @@ int lend_loadable(const Cell& cell, bool lend) {
     int error = 0;
     for (const auto& region : cell.config.memory()) {
         if (exclusive_pages(region) && (region.flags & JH_MEM_LOADABLE) != 0 && error == 0) {
-            error = lend ? give_root(range_of(region)) : take_root(range_of(region));
+            error = lend ? give_root(range_of(region), Tables::kept) : take_root(range_of(region));
         }
     }
     arch::stage2_flush(hypervisor().root);

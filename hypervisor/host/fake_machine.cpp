@@ -241,13 +241,13 @@ void stage2_destroy(Cell& cell) {
         table(cell).destroy();
     }
 }
-int stage2_map(Cell& cell, GuestAddr guest, PhysAddr phys, uint64_t size, uint64_t flags) {
+int stage2_map(Cell& cell, GuestAddr guest, PhysAddr phys, uint64_t size, uint64_t flags, Tables tables) {
     const uint64_t attributes =
         ((flags & JH_MEM_WRITE) != 0 ? attribute_write : 0) | ((flags & JH_MEM_IO) != 0 ? attribute_io : 0) | 1u << 10;
-    return table(cell).map(guest.value, phys.value, size, attributes);
+    return table(cell).map(guest.value, phys.value, size, attributes, tables);
 }
 int stage2_unmap(Cell& cell, GuestAddr guest, uint64_t size) {
-    return table(cell).unmap(guest.value, size);
+    return table(cell).unmap(guest.value, size, Tables::kept);
 }
 void stage2_flush(const Cell&) {}
 

@@ -347,3 +347,13 @@ def test_the_root_cells_kernel_is_stopped(boot: Boot) -> None:
     with pytest.raises(Trapped, match='data read at 0x9010000 of cell "qemu-root"'):
         bed.root.script(f"insmod {CHECK} peek=0x09010000", "command")
     bed.watch.traps_end_waits = False
+
+
+def test_a_machine_whose_interrupts_could_not_be_kept_apart_is_refused(boot: Boot) -> None:
+    """With an ITS that Linux uses, messages become interrupts past the distributor."""
+    bed = boot(plan(), model="virt,gic-version=3,virtualization=on,its=on")
+    bed.root.script("insmod /hil/jailhouse.ko", "command")
+    refused = bed.root.script("jailhouse enable /hil/cells/qemu-root.cell", "enable", allowed=(1,))
+    assert "No such device" in refused.text
+    bed.wait_for_line("has LPIs enabled")
+    assert bed.root.script("cat /sys/devices/jailhouse/enabled", "command").text.strip() == "0"

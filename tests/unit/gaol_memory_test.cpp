@@ -144,6 +144,47 @@ TEST(GaolMemoryMap, TheRootLosesWhatACellGetsAndRegainsIt) {
     EXPECT_EQ(hv.cell_count(), 1u);
 }
 
+/// Regions that need tables of their own in the root's map, one that needs none, and one in pages of both.
+ConfigBuilder cell_with_awkward_ram() {
+    ConfigBuilder config("awkward", 1, 0x2);
+    config.cell.flags = JH_CELL_PASSIVE_COMMREG;
+    config.memory = {ram(0x70000000, 0, 0x10000, JH_MEM_LOADABLE),
+                     ram(0x70200000, 0x200000, 0x200000, JH_MEM_LOADABLE),
+                     ram(0x705ff000, 0x5ff000, 0x203000, JH_MEM_LOADABLE),
+                     ram(0x70a01000, 0xa00000, 0x200000, JH_MEM_LOADABLE | JH_MEM_NO_HUGEPAGES),
+                     {0, 0x80000000, 0x1000, JH_MEM_READ | JH_MEM_WRITE | JH_MEM_COMM_REGION}};
+    return config;
+}
+
+TEST(GaolMemoryMap, NothingIsAllocatedAfterCreate) {
+    FakeMachine machine;
+    Hypervisor& hv = hypervisor();
+    const size_t before = hv.pool.used();
+    ASSERT_EQ(machine.create(cell_with_awkward_ram()), 0) << machine.console();
+    std::vector<void*> taken;
+    while (void* page = hv.pool.allocate()) {
+        taken.push_back(page);
+    }
+    for (int turn = 0; turn < 3; ++turn) {
+        ASSERT_EQ(finish(cell_set_loadable, 1), 0) << "turn " << turn;
+        EXPECT_EQ(hv.pool.used(), hv.pool.size());
+        for (const uint64_t address : {0x7000ffffu, 0x703fffffu, 0x70801fffu, 0x70c00fffu}) {
+            EXPECT_EQ(machine.translate(hv.root, address), address);
+        }
+        ASSERT_EQ(finish(cell_start, 1), 0) << "turn " << turn;
+        EXPECT_EQ(hv.pool.used(), hv.pool.size());
+        for (const uint64_t address : {0x70000000u, 0x70200000u, 0x705ff000u, 0x70a01000u}) {
+            EXPECT_EQ(machine.translate(hv.root, address), nowhere);
+        }
+    }
+    ASSERT_EQ(finish(cell_destroy, 1), 0);
+    EXPECT_EQ(machine.translate(hv.root, 0x70000000), 0x70000000u);
+    for (void* page : taken) {
+        hv.pool.release(page);
+    }
+    EXPECT_EQ(hv.pool.used(), before);
+}
+
 TEST(GaolMemoryMap, NothingChangesWhenThePoolIsEmpty) {
     FakeMachine machine;
     Hypervisor& hv = hypervisor();

@@ -12,8 +12,9 @@ namespace gaol {
 namespace {
 
 constexpr TableGeometry geometry{0, 48};
-constexpr uint64_t window_base = 0x700000000000; // one page a CPU
-constexpr uint64_t range_base = 0x600000000000;  // RangeMapping: this plus the physical address
+constexpr uint64_t window_base = 0x700000000000; // one page a CPU, and behind them the pages of RangeMapping
+constexpr uint64_t range_first = 64;
+static_assert(range_first >= max_cpus && range_first + RangeMapping::largest / page_size <= 512); // one table
 
 constexpr uint64_t mair = 0x04 | 0xff << 8; // index 0: device-nGnRE, 1: normal write-back
 constexpr uint64_t tcr_res1 = uint64_t{1} << 31 | uint64_t{1} << 23;
@@ -106,22 +107,24 @@ void* window(PhysAddr address, HypMemory kind) {
     return reinterpret_cast<void*>(virt + (address.value & page_mask));
 }
 
-RangeMapping::RangeMapping(PhysRange range) : size_(range.size) {
-    const uint64_t virt = range_base + range.start.value;
-    if (table().map(virt, range.start.value, size_, attributes(HypMemory::data)) == 0) {
-        start_ = virt;
-    } else {
-        table().unmap(virt, size_);
+RangeMapping::RangeMapping(PhysRange range) : pages_(range.size / page_size) {
+    for (uint64_t page = 0; page < pages_; ++page) {
+        __atomic_store_n(&window_entry[range_first + page],
+                         (range.start.value + page * page_size) | attributes(HypMemory::data) | 3, __ATOMIC_RELEASE);
     }
     dsb_ish();
     isb();
 }
 
 RangeMapping::~RangeMapping() {
-    if (start_ != 0) {
-        table().unmap(start_, size_);
-        flush(nullptr);
+    for (uint64_t page = 0; page < pages_; ++page) {
+        __atomic_store_n(&window_entry[range_first + page], 0, __ATOMIC_RELEASE);
     }
+    flush(nullptr);
+}
+
+const void* RangeMapping::start() const {
+    return reinterpret_cast<const void*>(window_base + range_first * page_size);
 }
 
 } // namespace gaol

@@ -28,18 +28,20 @@ void address_space_load();
 /// This CPU's window: the page of `address` until the next call; returns where `address` itself is.
 void* window(PhysAddr address, HypMemory kind);
 
-/// Temporary mapping of a range of RAM for its scope (management operations only).
+/// Temporary mapping of a page-aligned range of RAM, `largest` bytes at most, for its scope. One at a time (management
+/// operations only); needs no memory.
 class RangeMapping {
   public:
+    static constexpr uint64_t largest = 448 * page_size;
+
     explicit RangeMapping(PhysRange range);
     ~RangeMapping();
     RangeMapping(const RangeMapping&) = delete;
     RangeMapping& operator=(const RangeMapping&) = delete;
-    [[nodiscard]] uint64_t start() const { return start_; } ///< 0: no memory for the tables
+    [[nodiscard]] const void* start() const;
 
   private:
-    uint64_t start_ = 0;
-    uint64_t size_;
+    uint64_t pages_;
 };
 
 } // namespace gaol

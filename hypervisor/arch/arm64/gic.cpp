@@ -16,6 +16,7 @@ namespace {
 constexpr uint64_t affinity_mask = 0xff00ffffff;
 constexpr uint32_t register_write_pending = 1u << 31;
 constexpr uint64_t icc_ctlr_eoi_mode = 2;
+constexpr uint64_t virtual_frames = 2;
 constexpr uint32_t max_frames = 64;
 
 PerCpu* frame_cpus[max_frames];
@@ -33,6 +34,22 @@ void wait_for_writes() {
     while ((read32(distributor() + ctlr) & register_write_pending) != 0) {
         arch::relax();
     }
+}
+
+/// What would not work: LPIs, that come without an active state past everything that is emulated, and frames of GICv4,
+/// that are twice as long.
+int check_frame(uint32_t frame, uint64_t type) {
+    constexpr uint32_t lpis_enabled = 1;
+    if ((type & virtual_frames) != 0) {
+        ConsoleOut() << "GICv4 redistributor at 0x" << hex(frame_base(frame)) << ": not supported\n";
+        return -JH_ENODEV;
+    }
+    if ((read32(frame_base(frame) + ctlr) & lpis_enabled) != 0) {
+        ConsoleOut() << "The redistributor at 0x" << hex(frame_base(frame))
+                     << " has LPIs enabled: interrupts of an ITS are not supported, boot Linux without its driver\n";
+        return -JH_ENODEV;
+    }
+    return 0;
 }
 
 /// Disable shared interrupts, forget their state, route them to `cpu`.
@@ -66,6 +83,9 @@ int discover() {
         dsb_ish();
         isb();
         const uint64_t type = read64(frame_base(frames) + redistributor_typer);
+        if (const int error = check_frame(frames, type); error != 0) {
+            return error;
+        }
         const uint64_t affinity = type >> 32;
         frame_cpus[frames] = find_cpu((affinity & 0xffffff) | (affinity >> 24) << 32);
         if (frame_cpus[frames] != nullptr) {

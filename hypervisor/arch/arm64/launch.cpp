@@ -42,7 +42,7 @@ namespace {
 constexpr uint64_t sctlr = 0x30c50830 | 1u << 0 | 1u << 2 | 1u << 3 | 1u << 12 | 1u << 19; // MMU, caches, SA, WXN
 constexpr uint64_t hcr = uint64_t{1} << 31 |                                               // EL1 is AArch64
                          1u << 0 | 1u << 1 |                                               // stage 2, set/way override
-                         1u << 3 | 1u << 4 |                                               // FIQ and IRQ are ours
+                         1u << 3 | 1u << 4 | 1u << 5 |                                     // FIQ, IRQ, SError are ours
                          1u << 19 |                                                        // SMC traps
                          1u << 20 | 1u << 21;                                              // see system_register()
 constexpr uint64_t hcr_kept = uint64_t{3} << 40; // pointer authentication as Linux had it

@@ -81,9 +81,10 @@ void clean_invalidate_object(const void* object, size_t size) {
 }
 
 void clean_invalidate(PhysRange range) {
-    const RangeMapping mapping(range);
-    if (mapping.start() != 0) {
-        clean_invalidate_object(reinterpret_cast<const void*>(mapping.start()), range.size);
+    for (uint64_t done = 0; done < range.size; done += RangeMapping::largest) {
+        const uint64_t rest = range.size - done;
+        const PhysRange part{range.start + done, rest < RangeMapping::largest ? rest : RangeMapping::largest};
+        clean_invalidate_object(RangeMapping(part).start(), part.size);
     }
 }
 

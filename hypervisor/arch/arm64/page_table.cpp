@@ -56,12 +56,14 @@ void PageTable::destroy() {
     root_ = nullptr;
 }
 
-int PageTable::map(uint64_t address, uint64_t target, uint64_t size, uint64_t attributes) {
-    return size == 0 ? 0 : update(root_, geometry_.start_level, 0, {address, address + size, target, attributes, true});
+int PageTable::map(uint64_t address, uint64_t target, uint64_t size, uint64_t attributes, Tables tables) {
+    const Change change{address, address + size, target, attributes, true, tables};
+    return size == 0 ? 0 : update(root_, geometry_.start_level, 0, change);
 }
 
-int PageTable::unmap(uint64_t address, uint64_t size) {
-    return size == 0 ? 0 : update(root_, geometry_.start_level, 0, {address, address + size, 0, 0, false});
+int PageTable::unmap(uint64_t address, uint64_t size, Tables tables) {
+    const Change change{address, address + size, 0, 0, false, tables};
+    return size == 0 ? 0 : update(root_, geometry_.start_level, 0, change);
 }
 
 PageTable::Leaf PageTable::find(uint64_t address) const {
@@ -99,8 +101,9 @@ int PageTable::update(uint64_t* table, unsigned level, uint64_t table_base, cons
         uint64_t& entry = table[index];
         const uint64_t start = change.start > base ? change.start : base;
         const uint64_t end = change.end < base + span ? change.end : base + span;
-        const Change part{start, end, change.target + (start - change.start), change.attributes, change.map};
-        const bool whole = end - start == span;
+        const Change part{start,      end,          change.target + (start - change.start), change.attributes,
+                          change.map, change.tables};
+        const bool whole = end - start == span && !(change.tables == Tables::kept && is_table(entry, level));
         const bool block_fits = level == last_level || (level >= 1 && part.target % span == 0 &&
                                                         (change.attributes & attribute_pages_only) == 0);
         if (whole && (!change.map || block_fits)) {
@@ -122,7 +125,9 @@ int PageTable::descend(uint64_t& entry, unsigned level, uint64_t entry_base, con
         }
     }
     const int error = update(table_at(entry), level + 1, entry_base, change);
-    simplify(entry, level);
+    if (change.tables == Tables::tidy) {
+        simplify(entry, level);
+    }
     return error;
 }
 

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // Translation tables in the long-descriptor format, 4 KiB granule (Arm ARM D8.3), of stage 1 at EL2 and of stage 2.
-// Kept canonical: what can be a block is one, what is empty has no table. The pages used depend on what is mapped
-// alone, not on how it came about. Live entries are changed by break-before-make.
+// Kept canonical, but for changes with Tables::kept: what can be a block is one, what is empty has no table. The pages
+// used depend on what is mapped alone, not on how it came about. Live entries are changed by break-before-make.
 #pragma once
 
+#include "hypervisor/core/arch.hpp"
 #include "hypervisor/core/page_pool.hpp"
 
 #include <cstddef>
@@ -30,9 +31,10 @@ class PageTable {
     void destroy();
 
     /// Map [address, address + size) to `target` with the leaf's attribute bits; everything page aligned. What was
-    /// there is replaced. 0 or -ENOMEM, then part of it is mapped.
-    int map(uint64_t address, uint64_t target, uint64_t size, uint64_t attributes);
-    int unmap(uint64_t address, uint64_t size);
+    /// there is replaced. 0 or -ENOMEM, then part of it is mapped. With Tables::kept no table goes away, so that the
+    /// reverse needs no memory.
+    int map(uint64_t address, uint64_t target, uint64_t size, uint64_t attributes, Tables tables = Tables::tidy);
+    int unmap(uint64_t address, uint64_t size, Tables tables = Tables::tidy);
 
     struct Leaf {
         uint64_t target = 0; ///< where `address` leads
@@ -54,6 +56,7 @@ class PageTable {
         uint64_t target; ///< of `start`
         uint64_t attributes;
         bool map;
+        Tables tables;
     };
 
     [[nodiscard]] static size_t root_pages(TableGeometry geometry);

@@ -75,12 +75,12 @@ void stage2_destroy(Cell& cell) {
     cell.stage2 = nullptr;
 }
 
-int stage2_map(Cell& cell, GuestAddr guest, PhysAddr phys, uint64_t size, uint64_t flags) {
-    return table(cell).map(guest.value, phys.value, size, attributes(flags));
+int stage2_map(Cell& cell, GuestAddr guest, PhysAddr phys, uint64_t size, uint64_t flags, Tables tables) {
+    return table(cell).map(guest.value, phys.value, size, attributes(flags), tables);
 }
 
 int stage2_unmap(Cell& cell, GuestAddr guest, uint64_t size) {
-    return table(cell).unmap(guest.value, size);
+    return table(cell).unmap(guest.value, size, Tables::kept);
 }
 
 void stage2_flush(const Cell& cell) {
