@@ -13,6 +13,8 @@
 //   order              more interrupts at once than there are list registers, by priority
 //   pair               second=2 (affinity): both CPUs fault at the same time
 //   off-and-fault      second=2: the first CPU switches itself off, then the second faults
+//   ecam               foreign=8 (bdf of another cell's virtual device): configuration space shows the cell's own alone
+//   doorbell           reaches an end that has enabled it, and no other way (rings itself)
 //   shared             second=2 line=132 end=fault|off seen=0|1: the second CPU stops with a shared interrupt of the
 //   cell,
 //                      taken and not finished or not taken at all; the first must get the one, and get the other anew
@@ -24,6 +26,7 @@
 #include "inmates/lib/ivshmem.hpp"
 
 #include "abi/hypercall.h"
+#include "abi/ivshmem.h"
 #include "bench/core/mmio.hpp"
 #include "inmates/lib/arm64/exception.hpp"
 #include "inmates/lib/arm64/hypercall.hpp"
@@ -64,8 +67,8 @@ constexpr std::uint64_t psci_cpu_off = 0x84000002, psci_cpu_on = 0xc4000003, psc
 // --- interrupt controller ---
 
 constexpr std::uint64_t sgi_frame = 0x10000, redistributor_stride = 0x20000;
-constexpr std::uint64_t set_enable = 0x100, clear_enable = 0x180, set_pending = 0x200, set_active = 0x300,
-                        priority = 0x400, configuration = 0xc00, route = 0x6000;
+constexpr std::uint64_t set_enable = 0x100, clear_enable = 0x180, set_pending = 0x200, clear_pending = 0x280,
+                        set_active = 0x300, priority = 0x400, configuration = 0xc00, route = 0x6000;
 
 void foreign_line(std::uint64_t distributor, std::uint64_t line) {
     const std::uint64_t word = line / 32 * 4;
@@ -456,6 +459,60 @@ void take_act(bool keep) {
     instruction_barrier();
 }
 
+// --- virtual PCI ---
+
+void ecam_act() {
+    if (!pci_open()) {
+        return check(false, "no configuration space", 0);
+    }
+    const auto foreign = Bdf{static_cast<std::uint16_t>(command_line_number("foreign", 8))};
+    constexpr std::uint32_t nobody = ~0u;
+    for (const std::uint16_t reg : {pci_command, pci_bar0, std::uint16_t{0x40}}) {
+        pci_write32(foreign, reg, 0);
+        pci_write32(foreign, reg, ~0u);
+        check(pci_read32(foreign, reg) == nobody, "a register of a foreign function", reg);
+    }
+    unsigned found = 0;
+    for (unsigned function = 0; function < 256; ++function) {
+        found += pci_read32(Bdf{static_cast<std::uint16_t>(function)}, pci_vendor_id) != nobody ? 1 : 0;
+    }
+    check(found == 1, "functions seen beside the cell's one", found);
+}
+
+/// Is the line pending after a ring? Made quiet again.
+bool rings(const Ivshmem& device, PeerId target, std::uint16_t vector = 0) {
+    const auto line = static_cast<std::uint64_t>(device.interrupt());
+    const std::uint64_t distributor = comm_region().gicd_base;
+    device.ring(target, vector);
+    const bool pending = (mmio_read32(distributor + set_pending + line / 32 * 4) >> line % 32 & 1) != 0;
+    mmio_write32(distributor + clear_pending + line / 32 * 4, 1u << line % 32);
+    return pending;
+}
+
+void doorbell_act() {
+    Ivshmem device;
+    if (!device.open(0)) {
+        return check(false, "no device", 0);
+    }
+    const std::uint64_t registers = comm_region().generic.pci_mmconfig_base + pci_bus_window;
+    const auto line = static_cast<std::uint64_t>(device.interrupt());
+    mmio_write32(comm_region().gicd_base + clear_enable + line / 32 * 4, 1u << line % 32);
+    mmio_write32(registers + IVSHMEM_REG_INT_CONTROL, 0);
+    check(!rings(device, device.id()), "rang an end that has not enabled it", 0);
+    mmio_write32(registers + IVSHMEM_REG_INT_CONTROL, 1);
+    check(rings(device, device.id()), "did not ring an end that has enabled it", 0);
+    check(!rings(device, device.id(), 1), "rang with a vector that there is not", 1);
+    for (const std::uint16_t nobody : {15, 16, 0xffff}) {
+        check(!rings(device, PeerId{nobody}), "rang the wrong end", nobody);
+    }
+    const std::uint16_t command = pci_read16(device.bdf(), pci_command);
+    pci_write16(device.bdf(), pci_command, command | 1u << 10);
+    check(!rings(device, device.id()), "rang an end with INTx disabled", 0);
+    pci_write16(device.bdf(), pci_command, command);
+    check(rings(device, device.id()), "does not ring any more", 0);
+    mmio_write32(registers + IVSHMEM_REG_INT_CONTROL, 0);
+}
+
 // --- floods ---
 
 extern "C" char returning_vectors[];
@@ -531,6 +588,10 @@ bool inmate_main() {
         order_act();
     } else if (act == "pair" || act == "off-and-fault") {
         pair_act(act == "off-and-fault");
+    } else if (act == "ecam") {
+        ecam_act();
+    } else if (act == "doorbell") {
+        doorbell_act();
     } else if (act == "shared") {
         shared_act();
     } else if (act == "take" || act == "keep") {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * gaol-check: what the root cell's kernel might do to a hypervisor, for the system tests. One thing an insertion:
- *   peek=ADDRESS                   reads a word, by a mapping of its own
+ *   peek=ADDRESS[,ADDRESS...]      reads a word, by a mapping of its own; of several, each CPU one at the same time
  *   poke=ADDRESS value=V           writes one
  *   hypercall=N first=A second=B   calls, past the loader's checks
  *   interrupt=N                    makes a shared interrupt (its GIC number) pending, which must come
@@ -18,14 +18,16 @@
 #include <linux/sched.h>
 #include <linux/slab.h>
 #include <linux/vmalloc.h>
+#include <linux/workqueue.h>
 
 #include "abi/cell_config.h"
 #include "abi/hypercall.h"
 
-static unsigned long peek, poke, hypercall = ~0UL, first, second, rounds, seed = 1;
-static unsigned int value, interrupt;
+#define MOST_PEEKS 4
+static unsigned long peek[MOST_PEEKS], poke, hypercall = ~0UL, first, second, rounds, seed = 1;
+static unsigned int peeks, value, interrupt;
 static char *config = "";
-module_param(peek, ulong, 0);
+module_param_array(peek, ulong, &peeks, 0);
 module_param(poke, ulong, 0);
 module_param(value, uint, 0);
 module_param(hypercall, ulong, 0);
@@ -57,6 +59,43 @@ static int access_word(unsigned long address, bool write)
 	else
 		pr_info("gaol-check: at 0x%lx is 0x%08x\n", address, readl(at + (address & ~PAGE_MASK)));
 	iounmap(at);
+	return 0;
+}
+
+struct reader {
+	struct work_struct work;
+	void __iomem *at;
+};
+static atomic_t ready;
+
+static void read_with_others(struct work_struct *work)
+{
+	struct reader *reader = container_of(work, struct reader, work);
+
+	atomic_inc(&ready);
+	while (atomic_read(&ready) < peeks)
+		cpu_relax();
+	readl(reader->at);
+}
+
+static int read_at_once(void)
+{
+	static struct reader readers[MOST_PEEKS];
+	unsigned int cpu, next = 0;
+
+	for (next = 0; next < peeks; next++) {
+		readers[next].at = ioremap(peek[next], sizeof(u32));
+		if (!readers[next].at)
+			return -ENOMEM;
+		INIT_WORK(&readers[next].work, read_with_others);
+	}
+	next = 0;
+	for (cpu = cpumask_first(cpu_online_mask); cpu < nr_cpu_ids && next < peeks;
+	     cpu = cpumask_next(cpu, cpu_online_mask))
+		queue_work_on(cpu, system_highpri_wq, &readers[next++].work);
+	for (next = 0; next < peeks; next++)
+		flush_work(&readers[next].work);
+	pr_info("gaol-check: nobody stopped %u reads at once\n", peeks);
 	return 0;
 }
 
@@ -203,8 +242,10 @@ static int fuzz_file(void)
 
 static int __init check_init(void)
 {
-	if (peek)
-		return access_word(peek, false);
+	if (peeks == 1)
+		return access_word(peek[0], false);
+	if (peeks)
+		return read_at_once();
 	if (poke)
 		return access_word(poke, true);
 	if (interrupt)

@@ -6,6 +6,7 @@
 #include "hypervisor/core/config_check.hpp"
 #include "hypervisor/core/hypervisor.hpp"
 #include "hypervisor/core/memory_map.hpp"
+#include "hypervisor/core/sharing_check.hpp"
 #include "hypervisor/core/suspension.hpp"
 #include "hypervisor/core/vpci.hpp"
 
@@ -307,6 +308,7 @@ int create(GuestAddr from) {
         return error;
     }
     int error = check_claims(CellConfig(config));
+    error = error != 0 ? error : check_sharing(CellConfig(config));
     if (error == 0 && interrupts_taken(interrupts_of(CellConfig(config)))) {
         ConsoleOut() << "Config of cell \"" << CellConfig(config).name()
                      << "\" refused: irqchips or vpci_irq_base: an interrupt belongs to another cell\n";

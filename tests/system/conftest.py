@@ -66,11 +66,13 @@ def prepared(wanted: Plan, kernel_args: str = "", model: str = "", **options: An
 
 @dataclass
 class Bed:
-    """A booted machine whose root cell takes commands. `lines` are the console's, from the start."""
+    """A booted machine whose root cell takes commands. `lines` are the console's, from the start; `control` is QEMU's
+    control socket."""
 
     machine: Machine
     directory: Path
     lines: list[str]
+    control: Path
 
     @property
     def root(self) -> RootCell:
@@ -140,7 +142,7 @@ def boot(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Boot]:
         )
         beds.append((machine, directory))
         machine.session.transition(upto)
-        return Bed(machine, directory.path, lines)
+        return Bed(machine, directory.path, lines, directory.scratch / "control")
 
     yield start
     for machine, directory in beds:

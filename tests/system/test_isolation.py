@@ -5,13 +5,16 @@ user space. What must trap traps, is told whole, parks and fails its cell alone;
 from __future__ import annotations
 
 import re
+import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 import pytest
 from conftest import CELLS, Bed, Boot, cell_file, plan
+from debugger import Debugger
 
+from hil import places
 from hil.errors import Trapped
 from hil.limits import Deadline, Limits
 from hil.session import State
@@ -153,6 +156,66 @@ def test_data_is_not_executed(linked: Cell) -> None:
 def test_the_identity_of_a_virtual_device_cannot_be_written(linked: Cell) -> None:
     linked.trap("fault.bin", "act=ecam device=0 reg=0 after_ms=10")
     linked.bed.wait_for_line("FATAL: Invalid PCI MMCONFIG write")
+
+
+def test_configuration_space_is_the_cells_own(bed: Bed, linked: Cell) -> None:
+    there = 0x0F008000  # 00:01.0, a device of the root's and of no cell that runs
+    before = registers(bed, there)
+    linked.holds("ecam", "foreign=8")
+    assert registers(bed, there) == before
+
+
+def test_a_doorbell_reaches_who_has_enabled_it(linked: Cell) -> None:
+    linked.holds("doorbell")
+
+
+def registers(bed: Bed, address: int) -> list[str]:
+    """Vendor, command and BAR 0 as the root's kernel reads them."""
+    bed.lines.clear()
+    for offset in (0, 4, 0x10):
+        check(bed, f"peek={address + offset:#x}")
+    bed.wait_for_line(f"at {address + 0x10:#x} is")
+    return [line.split(" is ")[1] for line in bed.lines if "gaol-check: at" in line]
+
+
+def stranger(bed: Bed, name: str, memory: str) -> str:
+    """A cell on CPU 3 with more memory regions; the path of its config."""
+    text = (CELLS / "hello.yaml").read_text().replace("name: hello", f"name: {name}").replace("[1]", "[3]")
+    return cell_file(bed, text.replace("0x70000000", "0x72000000").rstrip() + memory, name)
+
+
+@pytest.mark.parametrize(
+    ("region", "line"),
+    [
+        ("{physical: 0x7fa00000, size: 4K, flags: read write root-shared}", "would write the state table"),
+        ("{physical: 0x7fa10000, size: 4K, flags: read write root-shared}", "would write the output section of peer 0"),
+        ("{physical: 0x7fa01000, size: 4K, flags: read}", "without ROOTSHARED"),
+    ],
+)
+def test_a_config_is_refused_that_reaches_into_a_link(bed: Bed, linked: Cell, region: str, line: str) -> None:
+    path = stranger(bed, "stranger", f"\n  - {region}\n")
+    bed.lines.clear()
+    bed.root.script(f"jailhouse cell create {path}", "create", allowed=(1,))
+    assert "memory region 3" in bed.wait_for_line(line)
+    assert "stranger" not in bed.root.cell_states()
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "line"),
+    [
+        ("peer-id: 1", "peer-id: 1", 'shmem_dev_id 1 of device 00:00.0 is taken by cell "ivshmem-latency"'),
+        ('bdf: "00:00.0"', 'bdf: "00:02.0"', "device 00:02.0 shares its state table with 00:00.0"),
+    ],
+)
+def test_one_end_per_id_and_ends_agree(bed: Bed, linked: Cell, old: str, new: str, line: str) -> None:
+    text = (CELLS / "ivshmem-latency.yaml").read_text().replace("name: ivshmem-latency", "name: twin")
+    text = text.replace("[1]", "[3]").replace("0x70000000", "0x72000000").replace(old, new)
+    text = text.replace("vpci-irq-base: 100", "vpci-irq-base: 104").replace("[132-135]", "[136-139]")
+    path = cell_file(bed, text, "twin")
+    bed.lines.clear()
+    bed.root.script(f"jailhouse cell create {path}", "create", allowed=(1,))
+    bed.wait_for_line(line)
+    assert "twin" not in bed.root.cell_states()
 
 
 @pytest.mark.parametrize("act", ["gic", "psci", "hypercall", "registers", "order"])
@@ -326,27 +389,68 @@ def test_a_cell_that_failed_recovers(bed: Bed, hello: Cell, slot: Slot) -> None:
 
 
 def test_the_root_cells_user_space_is_stopped_and_that_is_seen_from_outside(bed: Bed, hello: Cell) -> None:
-    """The last of this machine: the root cell has lost a CPU afterwards."""
-    hello.run("hello.bin", "interval_ms=1000")
+    """What it could write until the cell was started. The root cell has lost a CPU afterwards."""
+    use = CellUse("", "hello", "hello.bin", "interval_ms=1000")
+    bed.root.load(use)
+    written = bed.root.script("devmem 0x70ff0000 32 0x1234567; devmem 0x70ff0000 32", "command").text
+    assert written.split() == ["0x01234567"]
+    bed.root.start(use)
     bed.watch.traps_end_waits = True
-    with pytest.raises(Trapped, match='data read at 0x70000000 of cell "qemu-root"'):
-        bed.root.script("devmem 0x70000000 32", "command")
+    with pytest.raises(Trapped, match='data read at 0x70ff0000 of cell "qemu-root"'):
+        bed.root.script("devmem 0x70ff0000 32", "command")
     bed.watch.traps_end_waits = False
     assert bed.watch.traps[0]["outcome"] == "parked"
+    bed.watch.traps.clear()
     bed.lines.clear()
     bed.wait_for_line("hello ")  # the inmate runs on
 
 
+def test_gaols_own_fault_stops_its_cpu_and_says_so(bed: Bed, hello: Cell, neighbour: Cell) -> None:
+    """Nothing that a cell does makes gaol fault: its code is spoilt from outside. The CPU is lost, and that is all."""
+    image = places.build() / "arm64/hypervisor/gaol.elf"
+    names = subprocess.run(["aarch64-linux-gnu-nm", "-C", str(image)], capture_output=True, text=True, check=True)
+    (line,) = [line for line in names.stdout.splitlines() if "gaol::secure_monitor_call(" in line]
+    with Debugger(bed.control) as debugger:
+        read_nowhere = bytes.fromhex("a0d5dbd2 000040f9")  # movz x0, #0xdead, lsl #32; ldr x0, [x0]
+        debugger.write(0x7FC00000 + int(line.split()[0], 16), read_nowhere)
+    bed.watch.traps_end_waits = False
+    hello.run("isolation.bin", "act=psci")
+    bed.wait_for_line('Stopping CPU 1 (Cell: "hello")')
+    bed.watch.pause(0.3)
+    (trap,) = bed.watch.traps
+    assert (trap["cpu"], trap["outcome"]) == (1, "stopped") and trap["registers"]
+    for said in ("Hypervisor fault at 0xdead00000000", "Unhandled HYP exception: synchronous abort from EL2"):
+        assert any(said in line for line in bed.lines), said
+    bed.lines.clear()
+    bed.wait_for_line("hello ")  # the neighbour's
+
+
 def test_the_root_cells_kernel_is_stopped(boot: Boot) -> None:
-    """A machine of its own. The kernel reaches for a part of a page that is a cell's."""
+    """A machine of its own, whose root cell is gone in the end. Its CPUs reach at the same time for memory that it
+    could read until the cell was started, for the cell's part of a page, and for the hypervisor's memory."""
     bed = boot(plan())
     bed.machine.session.transition(State.ENABLED)
     text = (CELLS / "hello.yaml").read_text().replace("name: hello", "name: part").rstrip() + SUBPAGE
-    bed.root.run(["jailhouse", "cell", "create", cell_file(bed, text, "part")], "create")
+    cell = Slot(bed).use(cell_file(bed, text, "part"), "part")
+    use = CellUse("", cell.name, "hello.bin", "interval_ms=200")
+    bed.root.load(use)
+    check(bed, "peek=0x70ff0000")
+    bed.wait_for_line("at 0x70ff0000 is ")
+    bed.root.start(use)
+    bed.wait_for_line("hello 1")
     bed.watch.traps_end_waits = True
-    with pytest.raises(Trapped, match='data read at 0x9010000 of cell "qemu-root"'):
-        bed.root.script(f"insmod {CHECK} peek=0x09010000", "command")
+    with pytest.raises(Trapped, match='of cell "qemu-root"'):
+        bed.root.script(f"insmod {CHECK} peek=0x70ff0000,0x09010000,0x7fc00000", "command")
     bed.watch.traps_end_waits = False
+    deadline = Deadline(Limits({"line": 20.0}), "line", "three traps")
+    while len(bed.watch.traps) < 3:
+        bed.watch.text(0.05)
+        deadline.check(bed.watch.hint)
+    found = {(trap["cpu"], int(str(trap["address"]), 16), trap["cell"]) for trap in bed.watch.traps}
+    assert found == {(0, 0x70FF0000, "qemu-root"), (2, 0x09010000, "qemu-root"), (3, 0x7FC00000, "qemu-root")}
+    assert all(trap["registers"] for trap in bed.watch.traps)
+    bed.lines.clear()
+    bed.wait_for_line("hello ")  # the inmate runs on
 
 
 def test_a_machine_whose_interrupts_could_not_be_kept_apart_is_refused(boot: Boot) -> None:
