@@ -23,10 +23,15 @@ LINE = 4095
 """Bytes; a terminal in canonical mode keeps no more for its reader (termios(3))."""
 ASKINGS = 120
 """Times that something short is said before the line counts as dead. One byte in a hundred lost costs about four."""
-SILENCES = 8
+SILENCES = 6
 """Times in a row that nothing came back, after which it is looked whether the reader is still there."""
 PINGS = 6
 """Short askings without an answer after which it is started anew."""
+PROBATION = 8
+"""Lines that the typed reader takes before it ends by itself: it may have been damaged, and deaf to everything; on a
+console that is nobody's controlling terminal Ctrl-C does not end it."""
+ANSWERED = 100
+"""Characters of an answer, at most, that is no text of the far side's own."""
 PATIENCE = 2.0
 """Seconds for the first answer, on an idle host; later ones are measured."""
 LEAST_PATIENCE, MOST_PATIENCE = 0.1, 20.0
@@ -70,12 +75,16 @@ class CheckedShell:
         """Gives the console back to the shell that was found on it."""
         for _ in range(ASKINGS):
             left, right = secrets.token_hex(3), secrets.token_hex(3)
-            self._type(self._checked("stty echo ixon 2>/dev/null;break"))
+            self._type(self._checked("stty echo ixon 2>/dev/null;break 9")[0])
             self._dialogue.send(f"\necho '{left}''{right}'\n")
             if self._came(left + right):
                 return
-            self._dialogue.clear_line()
+            self._clear()
         raise AgentLost("the console's shell did not come back after the transfer")
+
+    def seconds_for(self, count: int) -> float:
+        """What the line itself needs for so many characters; 0 when that does not matter."""
+        return self._dialogue.seconds_for(count)
 
     def define(self, code: str) -> None:
         """Runs code that later code builds on: it is run again whenever the reader had to be started anew."""
@@ -93,10 +102,10 @@ class CheckedShell:
         """
         for _ in range(ASKINGS):
             mark = secrets.token_hex(4)
-            line = self._checked(f"{code};echo {mark}:{said}:{said}:")
+            line, proof = self._checked(f"{code};echo {mark}:$a:{said}:{said}:")
             started = self._deadline.elapsed
             self._type(line)
-            if self._came(rf"{mark}:({pattern}):\1:", len(line), seconds):
+            if self._came(rf"{mark}:{proof}:({pattern}):\1:", len(line), seconds):
                 answer = self._dialogue.group()
                 self._learn(self._deadline.elapsed - started)
                 return answer
@@ -106,24 +115,31 @@ class CheckedShell:
                 return ""
         raise AgentLost(f"the console's shell gave no answer to {ASKINGS} askings: too much damage on the line")
 
-    @property
-    def overhead(self) -> int:
-        """Characters of a line that are not its code, at most."""
-        return 64
-
     def _type(self, line: str) -> None:
         """On a line of its own, with the output going on that a damaged character may have stopped (Ctrl-S)."""
         self._dialogue.send(f"\x11\n{line}\n" if self._silences else f"\n{line}\n")
 
-    def _checked(self, code: str) -> str:
-        line = f"{self._checksum.of(code.encode())} {code}"
+    def _clear(self) -> None:
+        """Back to the bare shell, from a damaged line or a reader that was damaged when it was typed; the shell forgets
+        the checksums of its last reader.
+        """
+        self._dialogue.clear_line()
+        self._dialogue.send("set --\n" * PROBATION)
+
+    def _checked(self, code: str) -> tuple[str, str]:
+        """The line for the reader, and its checksum: what the reader has in `$a` while it runs this line, and what a
+        shell that lost its reader and runs whatever is typed has not.
+        """
+        checksum = self._checksum.of(code.encode())
+        line = f"{checksum} {code}"
         assert len(line) < LINE, "a line that a terminal would cut"
-        return line
+        return line, checksum
 
     def _came(self, pattern: str, typed: int = 0, seconds: float = 0.0) -> bool:
         """Whether the answer came in the time that the line has shown to need, with some more for a long line."""
         backoff = 1 + min(max(0, self._silences - 3), 8) / 2
-        patience = (self._patience + seconds) * backoff + typed / 2000
+        line = 2 * self._dialogue.seconds_for(typed + ANSWERED)  # the terminal may echo it
+        patience = (self._patience + seconds) * backoff + max(typed / 2000, line)
         return self._dialogue.came(pattern, self._deadline, patience)
 
     def _learn(self, took: float) -> None:
@@ -135,13 +151,15 @@ class CheckedShell:
         self._silences += 1
         self._patience = min(MOST_PATIENCE, 1.2 * self._patience)
         if self._silences % SILENCES == 0 and not any(self._ping() for _ in range(PINGS)):
-            self._dialogue.clear_line()
+            self._clear()
             self._start()
 
     def _ping(self) -> bool:
         mark = secrets.token_hex(4)
-        self._type(self._checked(f"echo {mark}:$((6*7)):"))
-        return self._came(f"{mark}:42:")
+        line, proof = self._checked(f"echo {mark}:$a:")
+        self._type(line)
+        patience = self._patience + 2 * self._dialogue.seconds_for(2 * ANSWERED)
+        return self._dialogue.came(f"{mark}:{proof}:", self._deadline, patience)
 
     def _find_checksum(self) -> Checksum:
         for checksum in CHECKSUMS * 8:
@@ -149,7 +167,7 @@ class CheckedShell:
             started = self._deadline.elapsed
             self._dialogue.send(f"\necho '{left}''{right}':$(printf %s {left}|{checksum.command}):\n")
             if not self._came(rf"{left}{right}:([^:\r\n]*):"):
-                self._dialogue.clear_line()
+                self._clear()
             elif self._dialogue.group().split()[:1] == [checksum.of(left.encode())]:
                 self._learn(self._deadline.elapsed - started)
                 return checksum
@@ -157,18 +175,24 @@ class CheckedShell:
         raise AgentLost(f"the far side's shell has no program that makes checksums (tried: {names})")
 
     def _start(self) -> None:
-        """Types the reader until a line with the wrong checksum has no answer and one with the right one has."""
-        reader = f'set -- $(printf %s "$b"|{self._checksum.command});[ "$1" = "$a" ]&&eval "$b"'
+        """Types a reader that takes a few lines, until one with the wrong checksum has no answer and one with the right
+        one has, with the checksum in it: a shell without a reader would answer the first, and has none to say. The
+        second line is the reader that stays: so that one is undamaged; a shell without a reader does not start it.
+        """
+        check = f'set -- $(printf %s "$b"|{self._checksum.command});[ "$1" = "$a" ]&&eval "$b"'
         for _ in range(ASKINGS):
-            self._type(f"while read -r a b;do {reader};done")
             wrong, right = secrets.token_hex(4), secrets.token_hex(4)
-            self._type(f"0{self._checked(f'echo {wrong}:$((6*7)):')}")
-            self._type(self._checked(f"stty -echo -ixon 2>/dev/null;echo {right}:$((6*7)):"))
-            if self._came(f"{right}:42:") and f"{wrong}:42:" not in str(self._dialogue.before):
+            stays = f'[ "$1" ]&&[ "$1" = "$a" ]&&while read -r a b;do {check};done'
+            stays = f"stty -echo -ixon 2>/dev/null;echo {right}:$a:;{stays}"
+            line, proof = self._checked(stays)
+            self._type(f"for a in {' '.join('x' * PROBATION)};do read -r a b;{check};done")
+            self._type(f"0{self._checked(f':;echo {wrong}:$((6*7)):')[0]}")
+            self._type(line)
+            if self._came(f"{right}:{proof}:") and f"{wrong}:42:" not in str(self._dialogue.before):
                 self._silences = 0
                 self._again()
                 return
-            self._dialogue.clear_line()
+            self._clear()
         raise AgentLost("the console's shell could not be made to check its lines: too much damage on the line")
 
     def _again(self) -> None:

@@ -12,6 +12,9 @@ class Console(Protocol):
     def write(self, data: bytes) -> None:
         """Sends bytes to the machine."""
 
+    def seconds_for(self, count: int) -> float:
+        """How long the line itself needs for so many bytes one way; 0 when that does not matter."""
+
     def read(self, seconds: float) -> bytes:
         """The next bytes that are no agent frames; empty when none came in time. ConsoleLost at the end."""
 

@@ -137,9 +137,11 @@ class ConsoleSender:
 
     def _transfer(self, shell: CheckedShell, far: FarSide, agent: AgentFile, tell: Callable[[str], None]) -> None:
         packed = far.packing.pack(agent.content)
-        seconds = len(packed) * far.encoding.cost / BAUD_BYTES
+        characters = round(len(packed) * far.encoding.cost)
+        seconds = shell.seconds_for(characters)
+        line = "on this line" if seconds else "on a line of 115200 baud"
         as_what = f"{len(packed) / 1000:.0f} kB ({far.packing.name}, as {far.encoding.name})"
-        tell(f"{as_what} into {far.directory}: about {seconds:.0f} s on a line of 115200 baud")
+        tell(f"{as_what} into {far.directory}: about {seconds or characters / BAUD_BYTES:.0f} s {line}")
         shell.define(f"F={far.directory}/{hashlib.sha256(packed).hexdigest()[:12]}")
         # wc, or the length that cksum tells beside the checksum.
         shell.define("n(){ set -- $(wc -c <$F||cksum <$F) 0 0;[ $# = 3 ]||shift;N=$1;}")

@@ -13,6 +13,8 @@ from hil.limits import Deadline
 from hil.watch import Watch
 
 SLICE = 0.1
+ECHOED = 100
+"""Characters of an asking, its echo, its answer and a prompt."""
 SILENT = 5.0
 """Seconds of silence after which a console without any hint is typed to, on an idle host."""
 
@@ -38,6 +40,10 @@ class Dialogue(SpawnBase):  # type: ignore[misc]  # pexpect has no types
     def isalive(self) -> bool:
         """Asked by pexpect only."""
         return True
+
+    def seconds_for(self, count: int) -> float:
+        """What the line itself needs for so many characters."""
+        return self._watch.console.seconds_for(count)
 
     def wait_for(self, pattern: str, deadline: Deadline) -> str:
         """What came before `pattern` (a regular expression). TimeLimit when it does not come."""
@@ -79,7 +85,7 @@ class Dialogue(SpawnBase):  # type: ignore[misc]  # pexpect has no types
         while True:
             left, right = secrets.token_hex(4), secrets.token_hex(4)
             self.send(f"\necho '{left}''{right}'\n")
-            if self.came(left + right, deadline, again * deadline.scale):
+            if self.came(left + right, deadline, again * deadline.scale + self.seconds_for(ECHOED)):
                 return
             self.clear_line()
             again *= 1.5

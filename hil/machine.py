@@ -17,7 +17,7 @@ from hil.interactive import Seat
 from hil.lifecycle import Lifecycle
 from hil.limits import Limits
 from hil.manifest import Manifest
-from hil.native import open_console, start_agent
+from hil.native import LineLimits, open_console, start_agent
 from hil.prepare import Prepared
 from hil.qemu_power import QemuPower
 from hil.root_image import ImageInputs, RootImage, root_image
@@ -163,7 +163,7 @@ class Machine:
 
     def _open_console(self) -> Console:
         assert self._power is not None
-        chaos = self._prepared.options.chaos
+        chaos, limits = self._prepared.options.chaos, self.session.limits
         if chaos:
             self._events.note(f"chaos on the console's line: {chaos}")
         console = open_console(
@@ -175,6 +175,8 @@ class Machine:
             self._live,
             chaos,
             self._limit("connect"),
+            self._prepared.target.line,
+            LineLimits(limits.idle("silence"), limits.idle("hello"), limits.idle("write")),
         )
         self._console = console
         return console

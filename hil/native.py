@@ -7,6 +7,7 @@ import re
 import secrets
 import time
 from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,14 +17,12 @@ from hil.errors import AgentLost, AgentMissing, ConsoleLost, InfrastructureError
 from hil.limits import MOST, Deadline
 from hil.sent_agent import IMAGE_AGENT
 from hil.shell import Answer, RootShell
+from hil.target import USUAL_LIMITS, LineUse
 from hil.watch import Watch
 
 CONNECT_LIMIT = 10.0
-WRITE_LIMIT = 10.0
-HELLO = 2.0
-"""Seconds to wait for the agent's hello before its name is typed again, on an idle host."""
-SILENCE = 15.0
-"""Seconds without a good frame after which the agent is lost, on an idle host."""
+HELLO_TEXT = 400
+"""Characters of the agent's hello and the answer to it, and some to spare."""
 BREAK_OFF = 2.0
 """Seconds that a call gets to end when what it waits for is not wanted any more."""
 
@@ -47,22 +46,51 @@ def check_chaos(chaos: str) -> None:
         raise WrongUse(f"--chaos: {error}") from error
 
 
+@dataclass(frozen=True)
+class LineLimits:
+    """How long is waited on a line, in seconds on an idle host; what its bytes need at its rate comes on top.
+
+    `silence`: without a good frame, until the agent is lost; `hello`: until the agent's name is typed again; `write`:
+    until the line must have taken what is typed. `longest_line`: see LineUse.
+    """
+
+    silence: float = USUAL_LIMITS["silence"]
+    hello: float = USUAL_LIMITS["hello"]
+    write: float = USUAL_LIMITS["write"]
+    longest_line: int = 0
+
+
 class NativeConsole:
     """See Console. The library's reader thread owns the port and keeps its log."""
 
-    def __init__(self, native: Any, on_note: Callable[[str], None], on_line: Callable[[str, str], None] | None) -> None:
+    def __init__(
+        self,
+        native: Any,
+        on_note: Callable[[str], None],
+        on_line: Callable[[str, str], None] | None,
+        limits: LineLimits = LineLimits(),
+    ) -> None:
         self.native = native
+        self.limits = limits
         self._on_note = on_note
         self._on_line = on_line
         self._lost = False
         self._closing = False
 
     def write(self, data: bytes) -> None:
-        """See Console."""
+        """See Console. While a line is lost that may come back the bytes are lost, as they are on a bad line: whoever
+        types waits for an answer, learns from reading when the machine is dead, and types again.
+        """
         try:
-            self.native.write(data, WRITE_LIMIT)
+            self.native.write(data, self.limits.write + 2 * self.seconds_for(len(data)))
         except library().ConsoleLost as error:
-            raise ConsoleLost(f"the console takes no input: {error}") from error
+            if not self.native.may_return():
+                raise ConsoleLost(f"the console takes no input: {error}") from error
+
+    def seconds_for(self, count: int) -> float:
+        """See Console."""
+        rate = int(self.native.line_rate)
+        return count / rate if rate else 0.0
 
     def read(self, seconds: float) -> bytes:
         """See Console."""
@@ -164,21 +192,32 @@ def open_console(
     on_line: Callable[[str, str], None] | None = None,
     chaos: str = "",
     limit: float = CONNECT_LIMIT,
+    line: LineUse = LineUse(),
+    limits: LineLimits = LineLimits(),
 ) -> Console:
     """Opens a stream (`unix:PATH`, `serial:PATH@BAUD`, …). `start` is the run's zero on the monotonic clock.
 
     `on_note` gets what the console says about itself (a full disk, bytes that were dropped), `on_line` each line of
     text with its writer (see Console.text_of). A line that is lost is opened again. `limit`: seconds for each opening.
+    `line`: what is known of it; a rate in the stream's name or among the faults counts when it says none.
     """
     try:
         shown = on_line is not None
         native = library().Console(
-            stream, str(raw), str(times), start, connect_limit=limit, reconnect=True, lines=shown, chaos=chaos
+            stream,
+            str(raw),
+            str(times),
+            start,
+            connect_limit=limit,
+            reconnect=True,
+            lines=shown,
+            chaos=chaos,
+            line_rate=line.baud // 10,
         )
         native.wait_open(limit)
     except (ValueError, library().ConsoleLost) as error:
         raise InfrastructureError(f"cannot open the console {stream}: {error}") from error
-    return NativeConsole(native, on_note, on_line)
+    return NativeConsole(native, on_note, on_line, replace(limits, longest_line=line.longest_line))
 
 
 class _Start:
@@ -216,10 +255,16 @@ def start_agent(watch: Watch, deadline: Deadline, path: str = IMAGE_AGENT) -> Ro
     console = watch.console
     assert isinstance(console, NativeConsole)
     # A machine that gets an eighth of its host stops its CPUs for seconds at a time: that is no silence.
-    agent = library().Agent(console.native, silence=SILENCE * deadline.scale)
+    limits = console.limits
+    agent = library().Agent(
+        console.native,
+        silence=limits.silence * deadline.scale,
+        write_limit=limits.write * deadline.scale,
+        longest_line=limits.longest_line,
+    )
     dialogue = Dialogue(watch)
-    patience = HELLO * deadline.scale
     start = _Start(path, agent.interrupt)
+    patience = limits.hello * deadline.scale + console.seconds_for(2 * len(start.line) + HELLO_TEXT)
     watch.listeners.append(start.hear)
 
     def greet() -> None:

@@ -33,10 +33,13 @@ WAITS = (
     "destroy",
     "disable",
     "command",
+    "silence",
+    "hello",
+    "write",
 )
 """Every wait that a session knows by name; a target gives each one its limit in seconds, for an idle host."""
 
-USUAL_LIMITS = {"send": 600.0}
+USUAL_LIMITS = {"send": 600.0, "silence": 15.0, "hello": 2.0, "write": 10.0}
 """Limits of waits that hardly depend on the target: it need not name them."""
 
 
@@ -59,6 +62,16 @@ class QemuMachine:
             *("-smp", str(self.smp), "-m", self.memory),
             *self.extra,
         ]
+
+
+@dataclass(frozen=True)
+class LineUse:
+    """What a target knows of its console's line. `baud`: 0 where it does not matter, or the stream's name says it;
+    `longest_line`: characters that the console takes without a line end, 0 where no such limit is known.
+    """
+
+    baud: int = 0
+    longest_line: int = 0
 
 
 @dataclass(frozen=True)
@@ -102,6 +115,7 @@ class Target:
     limits: Mapping[str, float]
     memory_map: tuple[Mapping[str, Any], ...]
     probes: Mapping[str, ProbeUse]
+    line: LineUse = LineUse()
     ssh: SshAddress | None = None
     """Where the root cell's system listens, for a system without an agent."""
 
@@ -158,6 +172,7 @@ def _target(name: str, directory: Path, data: dict[str, Any]) -> Target:
         limits=limits,
         memory_map=tuple(data.get("memory_map", ())),
         probes={str(key): _probe(str(key), probe) for key, probe in data.get("probes", {}).items()},
+        line=LineUse(**{str(key): int(value) for key, value in data.get("console", {}).items()}),
         ssh=_ssh(directory, data),
     )
 

@@ -49,7 +49,7 @@ class PyChaosProxy {
         const hil::ChaosCounts counts = proxy_->counts();
         return py::dict("bytes"_a = counts.bytes, "dropped"_a = counts.dropped, "doubled"_a = counts.doubled,
                         "corrupted"_a = counts.corrupted, "splices"_a = counts.splices, "delays"_a = counts.delays,
-                        "floods"_a = counts.floods, "disconnects"_a = counts.disconnects);
+                        "floods"_a = counts.floods, "disconnects"_a = counts.disconnects, "overrun"_a = counts.overrun);
     }
 
   private:

@@ -111,7 +111,8 @@ py::dict event_dict(const hil::ConsoleEvent& event) {
 class PyConsole {
   public:
     PyConsole(const std::string& stream, const std::string& raw, const std::string& times, std::optional<double> start,
-              double connect_limit, bool reconnect, bool lines, const std::string& chaos, std::size_t bytes_per_ms) {
+              double connect_limit, bool reconnect, bool lines, const std::string& chaos, std::size_t bytes_per_ms,
+              std::size_t line_rate) {
         hil::ConsoleOptions options;
         options.stream = stream;
         options.raw_path = raw;
@@ -124,6 +125,7 @@ class PyConsole {
         options.reconnect = reconnect;
         options.lines = lines;
         options.bytes_per_ms = bytes_per_ms;
+        options.line_rate = line_rate;
         if (!chaos.empty()) {
             options.chaos = value_or_raise<py::value_error>(hil::parse_chaos(chaos));
         }
@@ -234,6 +236,8 @@ class PyConsole {
         return py::make_tuple(hil::to_string(link.link), text_of(link.detail));
     }
 
+    bool may_return() { return console_->link().link == hil::Link::lost && console_->may_return(); }
+
     py::str tail() { return text_of(console_->tail()); }
 
     void close() {
@@ -272,8 +276,9 @@ class PyConsole {
 
 class PyAgent {
   public:
-    PyAgent(PyConsole& console, double silence, double heartbeat, std::size_t largest_piece)
-        : client_(console.console(), {milliseconds(silence), milliseconds(heartbeat), largest_piece}) {}
+    PyAgent(PyConsole& console, double silence, double heartbeat, double write_limit, std::size_t longest_line)
+        : client_(console.console(),
+                  {milliseconds(silence), milliseconds(write_limit), milliseconds(heartbeat), longest_line}) {}
 
     py::dict hello(double limit) {
         const auto info = wait<hil::AgentInfo>([&] { return client_.hello(milliseconds(limit), ended()); });
@@ -371,14 +376,15 @@ void bind_console_class(py::module_& module) {
         "The one owner of a machine's console line: a thread of its own logs every byte with its time, takes "
         "agent frames out, and looks for traps and lifecycle lines.")
         .def(py::init<const std::string&, const std::string&, const std::string&, std::optional<double>, double, bool,
-                      bool, const std::string&, std::size_t>(),
+                      bool, const std::string&, std::size_t, std::size_t>(),
              "stream"_a, "raw"_a = "", "times"_a = "", "start"_a = py::none(), "connect_limit"_a = 10.0,
-             "reconnect"_a = false, "lines"_a = false, "chaos"_a = "", "bytes_per_ms"_a = 0,
+             "reconnect"_a = false, "lines"_a = false, "chaos"_a = "", "bytes_per_ms"_a = 0, "line_rate"_a = 0,
              "`stream`: unix:PATH, unix-listen:PATH, tcp:HOST:PORT, rfc2217:HOST:PORT[@BAUD], pty:PATH, "
              "serial:PATH[@BAUD], "
              "usb-serial:NUMBER[@BAUD], fd:NUMBER. `raw`, `times`: files of the log, appended to. `start`: "
              "time.monotonic() that is zero of all times. `lines`: make an event of every line. `chaos`: faults, as "
-             "\"seed=7,corrupt=0.01,splice=0.001\". Connects in the background: see wait_open(). ValueError for a bad "
+             "\"seed=7,corrupt=0.01,splice=0.001\". `line_rate`: bytes a second that the line carries each way, where "
+             "neither stream nor chaos say it. Connects in the background: see wait_open(). ValueError for a bad "
              "stream, chaos or log file.")
         .def("wait_open", &PyConsole::wait_open, "limit"_a = 10.0, "Waits until the line is open. Raises ConsoleLost.")
         .def("write", &PyConsole::write, "data"_a, "limit"_a = 10.0,
@@ -404,6 +410,10 @@ void bind_console_class(py::module_& module) {
             "tee", [](PyConsole& self) { return self.console().tee(); },
             "Read end of a pipe with all text, for pexpect.fdpexpect. Belongs to the console.")
         .def("tail", &PyConsole::tail, "The last 2 KiB of text.")
+        .def_property_readonly(
+            "line_rate", [](PyConsole& self) { return self.console().line_rate(); },
+            "Bytes a second that the line carries each way; 0: so many that it does not matter.")
+        .def("may_return", &PyConsole::may_return, "Whether the line is lost now and may be open again later.")
         .def("link", &PyConsole::link, "(connecting | open | lost | closed, why)")
         .def_property_readonly("counts", &PyConsole::counts, "Bytes, frames, damage, losses since the start.")
         .def("close", &PyConsole::close, "Ends the thread, closes line and log. Events stay readable.");
@@ -413,11 +423,11 @@ void bind_agent_class(py::module_& module) {
     py::class_<PyAgent>(module, "Agent",
                         "The controller's side of hil-agent. One call at a time. AgentLost: no answer, and "
                         "whether the request was carried out is unknown.")
-        .def(py::init<PyConsole&, double, double, std::size_t>(), "console"_a, "silence"_a = 15.0, "heartbeat"_a = 1.0,
-             "largest_piece"_a = 1024, py::keep_alive<1, 2>(),
-             "`silence`: seconds without a good frame after which the agent is lost. `largest_piece`: bytes of payload "
-             "a frame, "
-             "for lines that drop long bursts.")
+        .def(py::init<PyConsole&, double, double, double, std::size_t>(), "console"_a, "silence"_a = 15.0,
+             "heartbeat"_a = 1.0, "write_limit"_a = 5.0, "longest_line"_a = 0, py::keep_alive<1, 2>(),
+             "`silence`: seconds without a good frame after which the agent is lost. `write_limit`: seconds for which "
+             "the line may take nothing. `longest_line`: characters that the console takes without a line end; 0: any. "
+             "What the line itself needs at its rate comes on top.")
         .def("hello", &PyAgent::hello, "limit"_a = 10.0,
              "Finds the agent that was started on the console and begins a session. Returns version, nonce, system, "
              "lane.")

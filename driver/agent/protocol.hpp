@@ -8,7 +8,8 @@
 //
 // | type    | from       | id | offset          | flags          | payload |
 // |---------|------------|----|-----------------|----------------|---------|
-// | hello   | controller | session tag << 20 | | | u64 nonce, u32 heartbeat period in ms |
+// | hello   | controller | session tag << 20 | | | u64 nonce, u32 heartbeat period in ms, u32
+// bytes a second that the line carries (0: it does not matter) |
 // | welcome | agent      | as in hello, or 0 when unasked | | | u32 protocol version, u64 nonce of this agent, u64
 // nonce of the session, text | | put     | controller | request | of the piece | kLast on the last piece | a piece of
 // the argument | | state   | agent      | request | argument bytes received | | struct State; then, when done and

@@ -150,7 +150,7 @@ Clock::time_point Server::tick(Clock::time_point now) {
         if (job.settle(now)) {
             say_state(job);
             job.said = 1;
-            job.next_state = now + kFirstState;
+            job.next_state = heard_by(kFirstState);
         }
         if (job.child() != nullptr) {
             due = std::min(due, job.child()->tick(now).value_or(due));
@@ -161,7 +161,7 @@ Clock::time_point Server::tick(Clock::time_point now) {
         }
         if (now >= job.next_state) {
             say_state(job);
-            job.next_state = now + (waiting ? kFirstState * (1u << job.said++) : heartbeat_);
+            job.next_state = heard_by(waiting ? kFirstState * (1u << job.said++) : heartbeat_);
         }
         due = std::min(due, job.next_state);
     }
@@ -210,7 +210,16 @@ void Server::send(const frame::Frame& frame) {
         return;
     }
     std::array<char, frame::kMaxText> text;
-    out_.append(text.data(), frame::encode(frame, lane_, text));
+    const std::size_t length = frame::encode(frame, lane_, text);
+    out_.append(text.data(), length);
+    if (line_rate_ != 0) {
+        line_free_ = std::max(Clock::now(), line_free_) + std::chrono::milliseconds(length * 1000 / line_rate_ + 1);
+    }
+}
+
+// When an answer to what was said last can be here: the line has carried it, and `patience` is over.
+Clock::time_point Server::heard_by(std::chrono::milliseconds patience) const {
+    return std::max(Clock::now(), line_free_) + patience;
 }
 
 void Server::text(std::span<const char> bytes) {
@@ -281,6 +290,7 @@ void Server::hello(const frame::Frame& frame) {
         newest_ = 0;
     }
     heartbeat_ = std::chrono::milliseconds(std::clamp<std::uint32_t>(frame::get_u32(&frame.payload[8]), 50, 60'000));
+    line_rate_ = frame.payload.size() >= 16 ? frame::get_u32(&frame.payload[12]) : 0;
     welcome(frame.id);
 }
 
@@ -317,14 +327,14 @@ void Server::put(const frame::Frame& frame) {
         job->put(frame.offset, frame.payload, (frame.flags & kLast) != 0);
     }
     if (before == Phase::collecting && job->state().phase == Phase::running) {
-        job->next_state = Clock::now() + kFirstState; // most commands are done before: one frame instead of two
+        job->next_state = heard_by(kFirstState); // most commands are done before: one frame instead of two
         return;
     }
+    say_state(*job);
     if (job->state().phase == Phase::done) {
-        job->next_state = Clock::now() + kFirstState;
+        job->next_state = heard_by(kFirstState);
         job->said = std::max(job->said, 1u);
     }
-    say_state(*job);
 }
 
 void Server::get(const frame::Frame& frame) {

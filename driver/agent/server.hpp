@@ -39,6 +39,7 @@ class Server {
     void get(const frame::Frame& frame);
     void welcome(std::uint32_t id);
     void say_state(Job& job);
+    [[nodiscard]] Clock::time_point heard_by(std::chrono::milliseconds patience) const;
     void say_unknown(std::uint32_t id);
     void send(const frame::Frame& frame);
     void pump();
@@ -59,6 +60,8 @@ class Server {
     std::optional<std::uint64_t> session_;
     std::uint32_t session_tag_ = 0;
     std::chrono::milliseconds heartbeat_{1000};
+    std::uint32_t line_rate_ = 0;   // bytes a second; 0: it does not matter
+    Clock::time_point line_free_{}; // when all that was said has left, on a line with a rate
     std::uint32_t newest_ = 0;
     std::map<std::uint32_t, Job> jobs_;
     std::list<Transfer> transfers_;

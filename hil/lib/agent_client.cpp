@@ -34,13 +34,14 @@ constexpr auto kSlice = 100ms;     // between two looks at an interrupt
 constexpr auto kAfterDamage = 2ms; // quiet after a damaged frame before asking again: the rest may still be coming
 constexpr double kSmallestPiece = 16;
 constexpr double kFirstPiece = 512;
-constexpr auto kWriteLimit = 5s;
 constexpr auto kKillLimit = 500ms;
 // Pieces on their way to the agent at once: a terminal keeps 4095 bytes for its reader, and not every UART can stop a
 // sender.
 constexpr std::size_t kPutWindow = 3;
-constexpr unsigned kCalmAfter = 32;    // good frames in a row that make a line a good one
-constexpr std::size_t kMaxAhead = 256; // pieces behind a gap
+constexpr std::size_t kWelcomeText = 200;   // characters
+constexpr std::size_t kDriverBuffer = 4096; // characters that may be under way before ours
+constexpr unsigned kCalmAfter = 32;         // good frames in a row that make a line a good one
+constexpr std::size_t kMaxAhead = 256;      // pieces behind a gap
 
 std::uint64_t random_number() {
     std::random_device device;
@@ -66,6 +67,18 @@ void append_u32(std::string& to, std::uint32_t value) {
     to.append(reinterpret_cast<const char*>(bytes.data()), bytes.size());
 }
 
+// Bytes of payload in the longest frame that fits into a line of so many characters; 0: any line.
+double largest_piece(std::size_t longest_line) {
+    if (longest_line == 0 || longest_line >= frame::kMaxText) {
+        return static_cast<double>(frame::kMaxPayload);
+    }
+    const auto smallest = static_cast<std::size_t>(kSmallestPiece);
+    if (longest_line <= frame::text_size(smallest)) {
+        return kSmallestPiece;
+    }
+    return static_cast<double>((longest_line - frame::text_size(0)) / 5 * 4);
+}
+
 // The refusal of a request, as an error for a person.
 Error refused(const AgentAnswer& answer) {
     return Error{"the agent could not do it: " + answer.err};
@@ -74,23 +87,25 @@ Error refused(const AgentAnswer& answer) {
 } // namespace
 
 AgentClient::AgentClient(Console& console, AgentOptions options)
-    : console_(console), options_(options),
-      piece_(std::min(kFirstPiece, static_cast<double>(std::min(options.largest_piece, frame::kMaxPayload)))) {
+    : console_(console), options_(options), largest_piece_(largest_piece(options.longest_line)) {
+    piece_ = std::min(kFirstPiece, largest_piece_);
     session_ = random_number();
     tag_ = static_cast<std::uint32_t>(session_ >> 52);
 }
 
 Result<AgentInfo> AgentClient::hello(std::chrono::milliseconds limit, const Interrupted& interrupted) {
     const auto deadline = SteadyClock::now() + limit;
-    std::array<std::uint8_t, 12> payload{};
+    std::array<std::uint8_t, 16> payload{};
     put_u64(payload.data(), session_);
     frame::put_u32(&payload[8], static_cast<std::uint32_t>(options_.heartbeat.count()));
+    frame::put_u32(&payload[12], static_cast<std::uint32_t>(console_.line_rate()));
     for (unsigned attempt = 0; SteadyClock::now() < deadline; ++attempt) {
         lane_ = attempt < 4 || attempt % 2 == 0 ? frame::Lane::high : frame::Lane::plain;
         if (Status sent = send({frame::Type::hello, 0, tag_ << agent::kCounterBits, 0, payload}); !sent) {
             return sent.error();
         }
-        const auto again = std::min(deadline, SteadyClock::now() + 50ms * (1u << std::min(attempt, 4u)));
+        const auto patience = transmission(kWelcomeText) + 50ms * (1u << std::min(attempt, 4u));
+        const auto again = std::min(deadline, std::max(SteadyClock::now(), line_free_) + patience);
         while (const auto frame = console_.next_frame(again)) {
             const auto& bytes = frame->payload;
             if (frame->damaged || frame->type != frame::Type::welcome || bytes.size() < 20 ||
@@ -204,10 +219,9 @@ Result<AgentAnswer> AgentClient::call(std::span<const std::uint8_t> argument, co
         return asked.error();
     }
     while (!complete(call)) {
-        const auto quiet_since = std::max(last_asked, console_.last_frame_byte());
-        const auto ask_at = quiet_since + (hurry ? std::chrono::milliseconds(kAfterDamage) : patience(call));
+        const auto ask_at = ask_again_at(call, last_asked, hurry);
         const auto now = SteadyClock::now();
-        if (now - last_good > options_.silence) {
+        if (now - last_good > options_.silence + transmission(2 * kPutWindow * frame::kMaxText)) {
             return Error{silence_text()};
         }
         auto frame = console_.next_frame(std::min(ask_at, now + kSlice));
@@ -240,8 +254,9 @@ Result<AgentAnswer> AgentClient::call(std::span<const std::uint8_t> argument, co
             }
             last_good = SteadyClock::now();
             if (!twice) {
-                const double took = std::chrono::duration<double, std::milli>(last_good - last_asked).count();
-                round_trip_ms_ = 0.8 * round_trip_ms_ + 0.2 * std::min(took, 500.0);
+                const auto since = std::max(last_asked, line_free_);
+                const double took = std::chrono::duration<double, std::milli>(last_good - since).count();
+                round_trip_ms_ = 0.8 * round_trip_ms_ + 0.2 * std::clamp(took, 0.0, 500.0);
                 backoff_ = 0;
             }
             report_output(call);
@@ -268,8 +283,7 @@ Result<AgentAnswer> AgentClient::call(std::span<const std::uint8_t> argument, co
         if (limit.count() > 0 && later - begin > limit + options_.silence) {
             return Error{"the agent did not end the command at its limit of " + std::to_string(limit.count()) + " ms"};
         }
-        if (later >= std::max(last_asked, console_.last_frame_byte()) +
-                         (hurry ? std::chrono::milliseconds(kAfterDamage) : patience(call))) {
+        if (later >= ask_again_at(call, last_asked, hurry)) {
             if (!hurry) {
                 backoff_ = std::min(backoff_ + 1, 6u);
                 if (!call.known || call.state.phase != Phase::running) {
@@ -285,6 +299,12 @@ Result<AgentAnswer> AgentClient::call(std::span<const std::uint8_t> argument, co
         }
     }
     return finish(call);
+}
+
+// A sign is waited for from when the line has carried what was said, and as long as anything comes.
+SteadyClock::time_point AgentClient::ask_again_at(const Call& call, SteadyClock::time_point asked, bool hurry) const {
+    const auto quiet_since = std::max({asked, console_.last_frame_byte(), line_free_});
+    return quiet_since + (hurry ? std::chrono::milliseconds(kAfterDamage) : patience(call));
 }
 
 // True when nothing more is on its way that was asked for.
@@ -331,7 +351,7 @@ Status AgentClient::put(Call& call, bool again) {
             {frame::Type::put, static_cast<std::uint8_t>(hint << 4), call.id, static_cast<std::uint32_t>(whole), {}});
     }
     std::size_t at = again ? call.accepted : std::max(call.put_until, call.accepted);
-    const std::size_t end = std::min(whole, call.accepted + piece * (successes_ > kCalmAfter ? kPutWindow : 1));
+    const std::size_t end = std::min(whole, call.accepted + piece * put_window());
     do { // an empty argument is a piece as well
         const std::size_t count = std::min(piece, end - std::min(at, end));
         if (count == 0 && whole != 0) {
@@ -460,9 +480,14 @@ Result<AgentAnswer> AgentClient::finish(Call& call) {
 }
 
 Status AgentClient::send(const frame::Frame& frame) {
-    std::array<char, frame::kMaxText> text;
+    std::array<char, frame::kMaxText + 1> text;
     ++counts_.sent;
-    Status written = console_.write({text.data(), frame::encode(frame, lane_, text)}, kWriteLimit);
+    const std::size_t ahead = options_.longest_line != 0 ? 1 : 0; // a frame begins a line of its own there
+    text[0] = '\n';
+    const std::size_t length = ahead + frame::encode(frame, lane_, std::span(text).subspan(ahead));
+    line_free_ = std::max(SteadyClock::now(), line_free_) + transmission(length);
+    Status written =
+        console_.write({text.data(), length}, options_.write_limit + 2 * transmission(length + kDriverBuffer));
     // A line that may come back has lost a frame, as lines do.
     return written || !console_.may_return() ? std::move(written) : Status(Nothing{});
 }
@@ -493,8 +518,7 @@ void AgentClient::kill(const Call& call) {
 void AgentClient::went_well() {
     failures_ = 0;
     ++successes_;
-    const auto largest = static_cast<double>(std::min(options_.largest_piece, frame::kMaxPayload));
-    piece_ = std::min(piece_ * 1.2, largest);
+    piece_ = std::min(piece_ * 1.2, largest_piece_);
 }
 
 void AgentClient::went_badly() {
@@ -509,6 +533,15 @@ std::chrono::milliseconds AgentClient::patience(const Call& call) const {
     }
     const double wait = std::clamp(2 * round_trip_ms_ + 10, 20.0, 1000.0) * (1u << backoff_);
     return std::chrono::milliseconds(static_cast<std::int64_t>(std::min(wait, 2000.0)));
+}
+
+std::size_t AgentClient::put_window() const {
+    return successes_ > kCalmAfter && options_.longest_line == 0 ? kPutWindow : 1;
+}
+
+std::chrono::milliseconds AgentClient::transmission(std::size_t characters) const {
+    const std::size_t rate = console_.line_rate();
+    return std::chrono::milliseconds(rate == 0 ? 0 : (characters * 1000 + rate - 1) / rate);
 }
 
 std::string AgentClient::silence_text() const {

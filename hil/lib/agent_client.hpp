@@ -37,9 +37,10 @@ struct AgentCommand {
 };
 
 struct AgentOptions {
-    std::chrono::milliseconds silence{15'000}; ///< no good frame for so long: the agent is lost
+    std::chrono::milliseconds silence{15'000};   ///< no good frame for so long: the agent is lost
+    std::chrono::milliseconds write_limit{5000}; ///< the line takes nothing for so long: it is an error
     std::chrono::milliseconds heartbeat{1000};
-    std::size_t largest_piece = 1024; ///< for consoles that drop long lines
+    std::size_t longest_line = 0; ///< characters that the console takes without a line end; 0: no limit is known
 };
 
 struct AgentCounts {
@@ -49,6 +50,8 @@ struct AgentCounts {
     std::uint64_t damaged = 0; ///< damaged frames that came, or that the agent complained of
 };
 
+/// All waits leave the time out that the line itself needs, where the console knows its rate.
+///
 /// Calls are made one at a time, from one thread. Every call ends: with an answer that is complete and whose CRC is
 /// right, or with an Error. A command runs at most once, whatever the line does; after an Error it may have run.
 class AgentClient {
@@ -100,6 +103,11 @@ class AgentClient {
     Result<AgentAnswer> finish(Call& call);
     Status send(const frame::Frame& frame);
     void kill(const Call& call);
+    /// How long the line is busy with so many characters; 0 on a line without a known rate.
+    [[nodiscard]] std::chrono::milliseconds transmission(std::size_t characters) const;
+    [[nodiscard]] SteadyClock::time_point ask_again_at(const Call& call, SteadyClock::time_point asked,
+                                                       bool hurry) const;
+    [[nodiscard]] std::size_t put_window() const;
     void went_well();
     void went_badly();
     [[nodiscard]] std::chrono::milliseconds patience(const Call& call) const;
@@ -117,6 +125,8 @@ class AgentClient {
     unsigned failures_ = 0; // in a row
     unsigned successes_ = 0;
     double round_trip_ms_ = 10;
+    double largest_piece_;
+    SteadyClock::time_point line_free_{}; // when all that was sent has left, on a line with a known rate
     unsigned backoff_ = 0;
     AgentCounts counts_;
 };

@@ -13,6 +13,12 @@ namespace {
 constexpr std::size_t kMaxArriving = 256 * 1024;
 constexpr std::size_t kMaxLeaving = 64 * 1024;
 constexpr std::chrono::milliseconds kSendAgain{1}; // the inner stream took only a part
+// A line with a rate: what a serial port's driver takes ahead of its UART, how often the UART is looked at, and the
+// silence that ends a run.
+constexpr std::size_t kDriverBuffer = 4096;
+constexpr std::chrono::milliseconds kTick{2};
+constexpr double kMostTicks = 4; // saved up while nobody looked
+constexpr std::chrono::milliseconds kPause{10};
 
 struct Name {
     std::string_view name;
@@ -28,6 +34,8 @@ constexpr std::array kNames = {
     Name{"delay_ms", &ChaosOptions::delay_ms},
     Name{"flood", &ChaosOptions::flood},
     Name{"disconnect", &ChaosOptions::disconnect},
+    Name{"rate", &ChaosOptions::rate},
+    Name{"longest", &ChaosOptions::longest},
 };
 
 Status set_option(ChaosOptions& options, std::string_view name, std::string_view value) {
@@ -47,7 +55,7 @@ Status set_option(ChaosOptions& options, std::string_view name, std::string_view
             continue;
         }
         const auto parsed = std::from_chars(value.data(), end, options.*known.rate);
-        const double most = name == "delay_ms" ? 60'000 : 1;
+        const double most = name == "delay_ms" ? 60'000 : name == "rate" || name == "longest" ? 1e9 : 1;
         if (parsed.ec != std::errc{} || parsed.ptr != end || !(options.*known.rate >= 0) ||
             options.*known.rate > most) {
             return Error{"chaos: " + std::string(name) + "=" + std::string(value) + " is no number from 0 to " +
@@ -56,7 +64,8 @@ Status set_option(ChaosOptions& options, std::string_view name, std::string_view
         return Nothing{};
     }
     return Error{"chaos: unknown fault '" + std::string(name) +
-                 "': seed, drop, double, corrupt, splice, interleave, delay, delay_ms, disconnect and flood are known"};
+                 "': seed, drop, double, corrupt, splice, interleave, delay, delay_ms, disconnect, flood, rate and "
+                 "longest are known"};
 }
 
 } // namespace
@@ -131,7 +140,15 @@ Transfer ChaosStream::read(std::span<char> to) {
     std::array<char, 4096> buffer;
     (void)send_leaving(); // what is wrong with the line is told by the next read or write
     if (!cut_ && arriving_.size() < kMaxArriving) {
-        got = inner_->read(buffer);
+        std::size_t room = buffer.size();
+        if (options_.rate > 0) {
+            room = std::min(room, in_.take(options_.rate, now));
+            rests_until_ = now + kTick;
+        }
+        if (room > 0) {
+            got = inner_->read(std::span(buffer).first(room));
+            in_.bytes -= static_cast<double>(got.count);
+        }
         ended_ = ended_ || got.state != StreamState::open;
     }
     std::string harmed;
@@ -163,7 +180,7 @@ Transfer ChaosStream::read(std::span<char> to) {
 Transfer ChaosStream::write(std::span<const char> from) {
     Transfer outcome;
     for (const char byte : from) {
-        if (leaving_.size() > kMaxLeaving || cut_) {
+        if (leaving_.size() > (options_.rate > 0 ? kDriverBuffer : kMaxLeaving) || cut_) {
             break;
         }
         harm(byte, leaving_, false);
@@ -179,12 +196,49 @@ Transfer ChaosStream::write(std::span<const char> from) {
 }
 
 Transfer ChaosStream::send_leaving() {
-    if (leaving_.empty()) {
+    const auto now = Clock::now();
+    std::size_t count = leaving_.size();
+    if (options_.rate > 0) {
+        count = std::min(count, out_.take(options_.rate, now));
+    }
+    if (count == 0) {
         return {};
     }
-    Transfer sent = inner_->write(leaving_);
-    leaving_.erase(0, sent.count);
-    return sent;
+    if (options_.longest <= 0) {
+        Transfer sent = inner_->write({leaving_.data(), count});
+        leaving_.erase(0, sent.count);
+        out_.bytes -= static_cast<double>(sent.count);
+        return sent;
+    }
+    std::string arrives;
+    for (const char byte : std::string_view(leaving_).substr(0, count)) {
+        if (!lost_in_run(byte, now)) {
+            arrives.push_back(byte);
+        }
+    }
+    leaving_.erase(0, count);
+    out_.bytes -= static_cast<double>(count);
+    return arrives.empty() ? Transfer{} : inner_->write(arrives); // what it does not take is lost in such a console too
+}
+
+// Whether the machine's console has no room for the byte: its run is too long.
+bool ChaosStream::lost_in_run(char byte, Clock::time_point now) {
+    run_ = now - sent_at_ > kPause ? 0 : run_;
+    sent_at_ = now;
+    if (byte == '\n' || byte == '\r') {
+        run_ = 0;
+        return false;
+    }
+    const bool lost = static_cast<double>(++run_) > options_.longest;
+    counts_.overrun += lost ? 1 : 0;
+    return lost;
+}
+
+std::size_t ChaosStream::Budget::take(double rate, Clock::time_point now) {
+    const double most = std::max(1.0, rate * kMostTicks * std::chrono::duration<double>(kTick).count());
+    bytes = std::min(bytes + rate * std::chrono::duration<double>(now - since).count(), most);
+    since = now;
+    return static_cast<std::size_t>(std::max(0.0, bytes));
 }
 
 std::optional<std::chrono::steady_clock::time_point> ChaosStream::due() const {
@@ -195,7 +249,7 @@ std::optional<std::chrono::steady_clock::time_point> ChaosStream::due() const {
         return Clock::time_point{}; // the end is to be read at once
     }
     if (!leaving_.empty()) {
-        return Clock::now() + kSendAgain;
+        return Clock::now() + (options_.rate > 0 ? kTick : kSendAgain);
     }
     return inner_->due();
 }

@@ -23,8 +23,10 @@ struct ChaosOptions {
     double splice = 0;    ///< another writer's line (with a number of its own) begins here
     double delay = 0;     ///< all from here on comes up to delay_ms later
     double delay_ms = 20;
-    double disconnect = 0;   ///< the stream ends here
-    double flood = 0;        ///< 64 KiB of an inmate without a delay in its loop come here
+    double disconnect = 0; ///< the stream ends here
+    double flood = 0;      ///< 64 KiB of an inmate without a delay in its loop come here
+    double rate = 0;       ///< bytes a second that the line carries each way; 0: as many as come
+    double longest = 0;    ///< of a longer run to the machine, without line end or pause, the rest is lost; 0: none is
     bool interleave = false; ///< splices are mixed with the stream character by character, instead of in one piece
 };
 
@@ -42,26 +44,36 @@ struct ChaosCounts {
     std::uint64_t delays = 0;
     std::uint64_t floods = 0;
     std::uint64_t disconnects = 0;
+    std::uint64_t overrun = 0; ///< bytes lost because their run was too long
 };
 
 class ChaosStream : public Stream {
+    using Clock = std::chrono::steady_clock;
+
   public:
     ChaosStream(std::unique_ptr<Stream> inner, const ChaosOptions& options);
     [[nodiscard]] int descriptor() const override { return inner_->descriptor(); }
     Transfer read(std::span<char> to) override;
     Transfer write(std::span<const char> from) override;
     [[nodiscard]] std::optional<std::chrono::steady_clock::time_point> due() const override;
+    [[nodiscard]] Clock::time_point rests_until() const override { return rests_until_; }
     [[nodiscard]] const ChaosCounts& counts() const { return counts_; }
     /// The stream underneath, given back: null when it has ended itself.
     std::unique_ptr<Stream> take() { return ended_ ? nullptr : std::move(inner_); }
 
   private:
-    using Clock = std::chrono::steady_clock;
     struct Byte {
         Clock::time_point when;
         char value;
     };
+    // What one direction may carry now, on a line with a rate.
+    struct Budget {
+        double bytes = 0;
+        Clock::time_point since{};
+        std::size_t take(double rate, Clock::time_point now);
+    };
     bool chance(double rate);
+    [[nodiscard]] bool lost_in_run(char byte, Clock::time_point now);
     void harm(char byte, std::string& out, bool from_machine);
     void begin_splice();
     Transfer send_leaving();
@@ -73,6 +85,11 @@ class ChaosStream : public Stream {
     std::string leaving_;       // bytes that the inner stream did not take yet
     std::string foreign_;       // rest of a splice to be mixed in
     Clock::time_point latest_{};
+    Budget in_;
+    Budget out_;
+    Clock::time_point rests_until_{};
+    Clock::time_point sent_at_{};
+    std::size_t run_ = 0; // bytes to the machine since the last line end or pause
     ChaosCounts counts_;
     bool cut_ = false;
     bool ended_ = false; // the inner stream

@@ -146,8 +146,13 @@ void ChaosProxy::carry(ChaosStream& machine, Stream& user, const std::function<b
         if (const auto due = machine.due()) {
             wait = std::clamp(std::chrono::ceil<std::chrono::milliseconds>(*due - Clock::now()), 0ms, kTick);
         }
+        const auto rest = machine.rests_until() - Clock::now();
+        const bool rests = rest > 0ms;
+        if (rests) {
+            wait = std::min(wait, std::chrono::ceil<std::chrono::milliseconds>(rest));
+        }
         std::array<pollfd, 2> polled = {
-            pollfd{machine.descriptor(), interest(!to_user.full(), !to_machine.waiting.empty()), 0},
+            pollfd{rests ? -1 : machine.descriptor(), interest(!to_user.full(), !to_machine.waiting.empty()), 0},
             pollfd{user.descriptor(), interest(!to_machine.full(), !to_user.waiting.empty()), 0}};
         (void)poll(polled.data(), polled.size(), static_cast<int>(wait.count()));
         const bool machine_has = (polled[0].revents & ~POLLOUT) != 0 || machine.due().has_value();
@@ -175,6 +180,7 @@ void ChaosProxy::add(const ChaosCounts& counts) {
     total_.delays += counts.delays;
     total_.floods += counts.floods;
     total_.disconnects += counts.disconnects;
+    total_.overrun += counts.overrun;
 }
 
 ChaosCounts ChaosProxy::counts() const {

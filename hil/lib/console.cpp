@@ -73,6 +73,11 @@ Result<std::unique_ptr<Console>> Console::create(ConsoleOptions options) {
         return source.error();
     }
     console->source_ = std::move(source).value();
+    ConsoleOptions& given = console->options_;
+    if (given.line_rate == 0) {
+        const auto limited = given.chaos ? static_cast<std::size_t>(given.chaos->rate) : 0;
+        given.line_rate = limited != 0 ? limited : stream_rate(given.stream);
+    }
     if (!console->options_.raw_path.empty()) {
         auto log = ConsoleLog::create(console->options_.raw_path, console->options_.times_path);
         if (!log) {
@@ -178,11 +183,16 @@ void Console::serve(Stream& stream) {
         if (const auto due = stream.due()) {
             wait = std::clamp(std::chrono::ceil<std::chrono::milliseconds>(*due - now), 0ms, kTick);
         }
+        const bool rests = stream.rests_until() > now;
+        if (rests) {
+            wait = std::min(wait, std::chrono::ceil<std::chrono::milliseconds>(stream.rests_until() - now));
+        }
         const bool paced = writing && write_budget(now) < std::min(waiting, options_.bytes_per_ms);
         if (paced) {
             wait = std::min(wait, 1ms);
         }
-        std::array<pollfd, 2> polled = {pollfd{stream.descriptor(), POLLIN, 0}, pollfd{wake_.get(), POLLIN, 0}};
+        std::array<pollfd, 2> polled = {pollfd{rests ? -1 : stream.descriptor(), POLLIN, 0},
+                                        pollfd{wake_.get(), POLLIN, 0}};
         if (writing && !paced) {
             polled[0].events |= POLLOUT;
         }

@@ -30,14 +30,15 @@ using SteadyClock = std::chrono::steady_clock;
 using Interrupted = std::function<bool()>;
 
 struct ConsoleOptions {
-    std::string stream;                                 ///< as make_stream_source() takes it
-    std::string raw_path;                               ///< console.raw; empty: keep nothing
-    std::string times_path;                             ///< console.times
-    std::chrono::milliseconds connect_limit{10'000};    ///< for the first connection and for each one after a loss
-    bool reconnect = false;                             ///< open the stream again when it was lost
-    bool lines = false;                                 ///< make an event of every line
-    std::optional<ChaosOptions> chaos;                  ///< faults between the stream and this console
-    std::size_t bytes_per_ms = 0;                       ///< write no faster than this; 0: as the stream takes it
+    std::string stream;                              ///< as make_stream_source() takes it
+    std::string raw_path;                            ///< console.raw; empty: keep nothing
+    std::string times_path;                          ///< console.times
+    std::chrono::milliseconds connect_limit{10'000}; ///< for the first connection and for each one after a loss
+    bool reconnect = false;                          ///< open the stream again when it was lost
+    bool lines = false;                              ///< make an event of every line
+    std::optional<ChaosOptions> chaos;               ///< faults between the stream and this console
+    std::size_t bytes_per_ms = 0;                    ///< write no faster than this; 0: as the stream takes it
+    std::size_t line_rate = 0; ///< bytes a second that the line carries each way; 0: as stream and chaos say, or fast
     SteadyClock::time_point start = SteadyClock::now(); ///< zero of all times
 };
 
@@ -115,6 +116,8 @@ class Console {
     /// Read end of a pipe that gets all text, frames removed. It belongs to the console. Never blocks the reader: what
     /// does not fit is dropped and counted.
     [[nodiscard]] int tee() const { return tee_read_.get(); }
+    /// Bytes a second that the line carries each way; 0: so many that it does not matter.
+    [[nodiscard]] std::size_t line_rate() const { return options_.line_rate; }
     [[nodiscard]] LinkEvent link() const;
     /// Whether a line that is lost now may be open again later.
     [[nodiscard]] bool may_return() const;

@@ -37,6 +37,8 @@ class Stream {
     virtual Transfer write(std::span<const char> from) = 0;
     /// When read() may have bytes though the descriptor shows none (delayed bytes); nothing when never.
     [[nodiscard]] virtual std::optional<std::chrono::steady_clock::time_point> due() const { return std::nullopt; }
+    /// Until then the line moves nothing, whatever its descriptor shows: polling it would only spin.
+    [[nodiscard]] virtual std::chrono::steady_clock::time_point rests_until() const { return {}; }
 };
 
 /// Where a stream comes from; can open it again after the line was lost.
@@ -57,5 +59,9 @@ class StreamSource {
 ///   usb-serial:NUMBER[@BAUD]      the UART whose USB adapter has this serial number, on whatever port it is
 ///   fd:NUMBER                     an open descriptor (it is duplicated); cannot be opened again
 Result<std::unique_ptr<StreamSource>> make_stream_source(std::string_view spec);
+
+/// Bytes a second that the line of such a stream carries each way, as far as its name tells (ten bits a byte: 8N1); 0
+/// where it does not.
+std::size_t stream_rate(std::string_view spec);
 
 } // namespace hil

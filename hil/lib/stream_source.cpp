@@ -165,4 +165,14 @@ Result<std::unique_ptr<StreamSource>> make_stream_source(std::string_view spec) 
                  "': unix, unix-listen, tcp, rfc2217, pty, serial, usb-serial and fd are known"};
 }
 
+std::size_t stream_rate(std::string_view spec) {
+    const std::size_t colon = spec.find(':');
+    const std::string_view kind = spec.substr(0, colon);
+    if (colon == std::string_view::npos || (kind != "rfc2217" && kind != "serial" && kind != "usb-serial")) {
+        return 0;
+    }
+    const auto rated = parse_rated(spec.substr(colon + 1));
+    return rated ? static_cast<std::size_t>(rated->baud) / 10 : 0;
+}
+
 } // namespace hil

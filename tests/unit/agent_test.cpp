@@ -438,6 +438,74 @@ TEST(Agent, OutlivesLinesThatComeBack) {
     ::waitpid(pid, nullptr, 0);
 }
 
+// A line of 115200 baud, 8N1: 11,520 bytes a second each way, behind a driver that takes 4 KiB at once. Nothing is
+// asked for twice because the line is slow, and the line is busy with little but the bytes that have to go over it.
+struct Slow {
+    const char* name;
+    const char* options;
+    AgentOptions agent;
+};
+class AgentOnSlowLine : public testing::TestWithParam<Slow> {};
+
+TEST_P(AgentOnSlowLine, LosesNothingAndWastesLittle) {
+    const Directory directory;
+    const std::string path = directory.path + "/file";
+    const std::string bytes = random_bytes(12'000, 5);
+    Bench bench(GetParam().options, GetParam().agent);
+    const auto info = bench.client->hello(5s);
+    ASSERT_TRUE(info) << info.error().message;
+    const auto begin = SteadyClock::now();
+    for (int i = 0; i < 20; ++i) {
+        const std::string number = std::to_string(i);
+        EXPECT_EQ(bench.shell("echo o" + number).out, "o" + number + "\n");
+    }
+    const AgentCounts small = bench.client->counts();
+    ASSERT_TRUE(bench.client->write_file(path, bytes, 0600));
+    EXPECT_EQ(content_of(path), bytes);
+    const auto back = bench.client->read_file(path);
+    ASSERT_TRUE(back) << back.error().message;
+    EXPECT_EQ(*back, bytes);
+    const AgentAnswer output = bench.shell("i=0; while [ $i -lt 1000 ]; do echo line $i; i=$((i+1)); done");
+    EXPECT_EQ(output.out.size(), 8890u);
+    const double seconds = std::chrono::duration<double>(SteadyClock::now() - begin).count();
+    const AgentCounts counts = bench.client->counts();
+    const ConsoleCounts line = bench.console->counts();
+    std::printf("%-12s %6.2f s, %llu + %llu characters, %llu frames sent, %llu again (%llu small), %llu damaged\n",
+                GetParam().name, seconds, static_cast<unsigned long long>(line.written),
+                static_cast<unsigned long long>(line.bytes), static_cast<unsigned long long>(counts.sent),
+                static_cast<unsigned long long>(counts.resent), static_cast<unsigned long long>(small.resent),
+                static_cast<unsigned long long>(counts.damaged));
+    EXPECT_EQ(counts.damaged, 0u);
+    EXPECT_LE(counts.resent, 5u) << "some, where the host is slow; dozens, where the line's time is forgotten";
+    EXPECT_LT(line.written, 30'000u);
+    EXPECT_LT(line.bytes, 45'000u);
+}
+
+INSTANTIATE_TEST_SUITE_P(Lines, AgentOnSlowLine,
+                         testing::Values(Slow{"baud_115200", "rate=11520", {}},
+                                         Slow{"short_lines", "rate=11520,longest=200", {.longest_line = 200}}),
+                         [](const auto& about) { return about.param.name; });
+
+// Where nobody has said that the console drops long lines, the agent finds out.
+TEST(Agent, LearnsThatTheConsoleDropsLongLines) {
+    const Directory directory;
+    Bench bench("rate=11520,longest=200");
+    const auto info = bench.client->hello(5s);
+    ASSERT_TRUE(info) << info.error().message;
+    const std::string bytes = random_bytes(8'000, 6);
+    const auto begin = SteadyClock::now();
+    const Status written = bench.client->write_file(directory.path + "/file", bytes, 0600);
+    ASSERT_TRUE(written) << written.error().message;
+    EXPECT_EQ(content_of(directory.path + "/file"), bytes);
+    std::printf("learning: %.2f s, %llu frames sent, %llu again, %llu damaged, %llu characters\n",
+                std::chrono::duration<double>(SteadyClock::now() - begin).count(),
+                static_cast<unsigned long long>(bench.client->counts().sent),
+                static_cast<unsigned long long>(bench.client->counts().resent),
+                static_cast<unsigned long long>(bench.client->counts().damaged),
+                static_cast<unsigned long long>(bench.console->counts().written));
+    EXPECT_LT(bench.client->counts().damaged, bench.client->counts().sent / 2);
+}
+
 INSTANTIATE_TEST_SUITE_P(
     Lines, AgentInChaos,
     testing::Values(Chaos{"clean", "", 1000}, Chaos{"corrupt", "seed=1,corrupt=0.01", 1000},

@@ -58,6 +58,9 @@ class FakeConsole:
         self.written += data
         self.on_write(data)
 
+    def seconds_for(self, count: int) -> float:
+        return 0.0
+
     def read(self, seconds: float) -> bytes:
         if self.incoming:
             return self.incoming.pop(0)

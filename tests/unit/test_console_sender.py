@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import random
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from far_system import USUAL, FarSystem
 from runner_fakes import limits
 
 import _hil
+from hil.checked_shell import SILENCES, CheckedShell
 from hil.cksum import cksum
 from hil.console_sender import ConsoleSender
 from hil.dialogue import Dialogue
@@ -179,3 +181,42 @@ def test_a_far_side_that_does_not_answer(far: Far) -> None:
     system = far(shell=("sleep", "100"))
     with pytest.raises(TimeLimit, match="'send' passed its limit"):
         sender(system, program(10)).send(system.watch, deadline(2), lambda text: None)
+
+
+def test_a_shell_that_lost_its_reader_is_not_believed(far: Far) -> None:
+    """A bare shell runs what is typed, damaged or not; only a reader knows a line's checksum."""
+    system, agent = far(), program(100)
+    shell = CheckedShell(system.watch, deadline())
+    shell.open()
+    for _ in range(5):  # it learns how quick the far side is
+        assert shell.value("r=fine") == "fine"
+    line = b"break 9"
+    system.console.write(b"\n%d %s\n" % (cksum(line), line))
+    assert shell.value("r=again") == "again"
+    assert shell.damaged >= SILENCES  # no answer of the bare shell's counted, and a reader was started anew
+    shell.close()
+    alive(system)
+    assert sender(system, agent).send(system.watch, deadline(), lambda text: None)
+
+
+def test_a_damaged_reader_ends_by_itself(far: Far) -> None:
+    """Without Ctrl-C, which does nothing on a console that is nobody's controlling terminal."""
+    system = far()
+    Dialogue(system.watch).synchronise(deadline(20))
+    system.console.write(b"\nfor a in x x x x;do read -r a b;: $(nonsense);done\n")
+    shell = CheckedShell(system.watch, deadline())
+    shell.open()
+    assert shell.value("r=fine") == "fine"
+
+
+def test_the_agent_over_a_slow_line(far: Far) -> None:
+    """11,520 bytes a second each way: nothing is typed twice, and the estimate is that of the line."""
+    system, agent, told = far(chaos="rate=11520"), program(15_000), []
+    begun = time.monotonic()
+    one = sender(system, agent)
+    path = one.send(system.watch, deadline(), told.append)
+    assert Path(path).read_bytes() == agent.content
+    assert one.damaged == 0 and "s on this line" in told[0]
+    assert time.monotonic() - begun > 15_000 * 1.35 / 11520  # it was slow
+    shell_there = start_agent(system.watch, deadline(30), str(AGENT))
+    assert shell_there.run("echo fast enough", deadline(20)).out == b"fast enough\n"
