@@ -31,7 +31,13 @@ class SshAddress:
 
     def words(self, connect_seconds: int) -> list[str]:
         """The command line of the system's ssh without the command: it asks nobody for anything."""
-        options = ["-T", "-a", "-x", "-o", "BatchMode=yes", "-o", f"ConnectTimeout={connect_seconds}"]
+        settings = {
+            "BatchMode": "yes",  # no password, no passphrase, no question about a host's key
+            "ConnectTimeout": connect_seconds,
+            "ServerAliveInterval": max(5, connect_seconds // 2),  # a line that died ends the session
+            "ServerAliveCountMax": 3,
+        }
+        options = ["-T", "-a", "-x", *(word for key, value in settings.items() for word in ("-o", f"{key}={value}"))]
         config = ["-F", str(self.config)] if self.config is not None else []
         port = ["-p", str(self.port)] if self.port is not None else []
         return ["ssh", *config, *options, *port, "--", f"{self.user}@{self.host}"]

@@ -20,21 +20,33 @@ from hil.verdict import one_line
 from hil.watch import Watch
 
 CONNECT_SECONDS = 10
-PUT = """
-umask 077
-for base in {bases}; do
-  d=$base/{name}
-  mkdir "$d" 2>/dev/null
-  [ -O "$d" ] && [ ! -L "$d" ] || continue
-  printf '#!/bin/sh\\necho runs\\n' >"$d/t" && chmod 700 "$d/t" && [ "$("$d/t")" = runs ] || continue
-  rm -f "$d/t"
-  cat >"$d/part" && chmod 700 "$d/part" && mv "$d/part" "$d/hil-agent" || exit 1
-  echo "hil-placed:$d:$("$d/hil-agent" --version)"
-  exit
-done
-echo hil-nowhere
-"""
-"""Runs on the far side with the agent as its input. What is put in is ours: constants and a hash."""
+MACHINE = "echo hil-machine:`uname -m`:"
+"""What the far side's login shell prints of its own goes before it. Backquotes: a login shell may be any."""
+PUT = " ".join(
+    [
+        "umask 077;",
+        "for base in {bases}; do",
+        "d=$base/{name};",
+        'mkdir "$d" 2>/dev/null;',
+        '[ -O "$d" ] && [ ! -L "$d" ] || continue;',
+        '{{ echo "#!/bin/sh"; echo "echo runs"; }} >"$d/t" && chmod 700 "$d/t" && [ "$("$d/t")" = runs ] || continue;',
+        'rm -f "$d/t";',
+        'cat >"$d/part" && chmod 700 "$d/part" && mv "$d/part" "$d/hil-agent" || exit 1;',
+        'echo "hil-placed:$d:$("$d/hil-agent" --version)";',
+        "exit;",
+        "done;",
+        "echo hil-nowhere",
+    ]
+)
+"""Runs on the far side with the agent as its input, on one line: csh takes no other in quotes. What is put in is ours:
+constants and a hash."""
+ADVICE = {
+    "Host key verification failed": "its key is not the known one, or none is known: see to the known hosts"
+    " (ssh-keyscan, or connect once by hand), or name them in target.yaml's ssh_config",
+    "Permission denied": "it accepts no key of yours, and nobody is asked for a password here: install a key there"
+    " (ssh-copy-id), or name it in target.yaml's ssh_config",
+}
+"""By what ssh says: what to do about it."""
 
 
 class SshSender:
@@ -49,7 +61,11 @@ class SshSender:
     def send(self, watch: Watch, deadline: Deadline, tell: Callable[[str], None]) -> str:
         """See Sender. The console is watched meanwhile."""
         connect = max(1, round(CONNECT_SECONDS * deadline.scale))
-        agent = self._find(self._run("uname -m", b"", connect, watch, deadline).strip())
+        said = self._run(f"exec sh -c {shlex.quote(MACHINE)}", b"", connect, watch, deadline)
+        machine = re.search(r"hil-machine:([^:\n]*):", said)
+        if machine is None:
+            raise AgentLost(f"ssh to {self._address}: there is no usable shell, it says '{one_line(said)[:80]}'")
+        agent = self._find(machine[1])
         tell(f"{len(agent.content) / 1000:.0f} kB by ssh to {self._address}")
         script = PUT.format(bases=" ".join(DIRECTORIES), name=agent.directory)
         said = self._run(f"exec sh -c {shlex.quote(script)}", agent.content, connect, watch, deadline)
@@ -76,5 +92,6 @@ class SshSender:
                 process.wait()
         if process.returncode != 0:
             said = one_line(err.decode("utf-8", "replace"))[-200:] or f"exit code {process.returncode}"
-            raise AgentLost(f"ssh to {self._address}: {said}")
+            advice = "".join(f" ({what})" for sign, what in ADVICE.items() if sign in said)
+            raise AgentLost(f"ssh to {self._address}: {said}{advice}")
         return str(out.decode("utf-8", "replace"))

@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The agent by ssh: addresses that could be options, and a far side behind a program that stands for ssh.
+"""The agent by ssh: addresses that could be options, and what ssh says when it cannot connect.
 
-The program runs what it is told in a shell of this host: what the sender has a far side do is done for real. No test
-has an ssh server.
+A program stands for ssh here; test_ssh_server.py has a server.
 """
 
 from __future__ import annotations
