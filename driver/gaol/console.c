@@ -61,6 +61,22 @@ size_t gaol_console_copy(char *buffer, size_t size, u64 *position, u64 *lost)
 	return count;
 }
 
+/* The last line that was written, without its end; empty when there is none. */
+void gaol_console_last_line(const struct gaol_console *console, char *line, size_t size)
+{
+	u64 end = READ_ONCE(console->written), start;
+	size_t count = 0;
+
+	while (end && console->ring[(end - 1) % GAOL_CONSOLE_RING_SIZE] == '\n')
+		end--;
+	start = end;
+	while (start && end - start < size - 1 && console->ring[(start - 1) % GAOL_CONSOLE_RING_SIZE] != '\n')
+		start--;
+	while (start < end)
+		line[count++] = console->ring[start++ % GAOL_CONSOLE_RING_SIZE];
+	line[count] = 0;
+}
+
 static ssize_t read_some(char __user *buffer, size_t size, loff_t *offset)
 {
 	u64 position, lost;

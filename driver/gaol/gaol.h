@@ -88,6 +88,7 @@ void gaol_cell_remove_statistics(struct gaol_cell *cell);
 /* console.c */
 size_t gaol_console_copy(char *buffer, size_t size, u64 *position, u64 *lost);
 u64 gaol_console_oldest(void);
+void gaol_console_last_line(const struct gaol_console *console, char *line, size_t size);
 int gaol_console_state(void);
 ssize_t gaol_console_read(struct file *file, char __user *buffer, size_t size, loff_t *offset);
 

@@ -13,6 +13,7 @@
 #include "hypercall.h"
 
 #define IMAGE_NAME "jailhouse.bin"
+#define LINE_SIZE 256
 
 struct gaol_hypervisor gaol = { .cells = LIST_HEAD_INIT(gaol.cells) };
 DEFINE_MUTEX(gaol_lock);
@@ -97,6 +98,16 @@ static int check_cpus(const struct jh_cell *root, cpumask_t *cpus)
 	return 0;
 }
 
+/* The hypervisor's reason, from its ring: the config's own console may be what is wrong. */
+static void report_refusal(const void *memory, u64 ring_offset, int error)
+{
+	char line[LINE_SIZE] = "";
+
+	if (ring_offset)
+		gaol_console_last_line(memory + ring_offset, line, sizeof(line));
+	pr_err("the hypervisor refused to start: %pe: %s\n", ERR_PTR(error), line[0] ? line : "it gave no reason");
+}
+
 /* Image and config into place, then through it with all CPUs. */
 static int place_and_launch(const struct firmware *firmware, const struct jh_system *config, u64 config_size)
 {
@@ -113,7 +124,7 @@ static int place_and_launch(const struct firmware *firmware, const struct jh_sys
 	gaol_clean_cache(mapping, memory->size);
 	error = gaol_launch(memory->phys_start, memory->phys_start + image->entry_offset);
 	if (error)
-		pr_err("the hypervisor refused to start: %pe; its own lines on the console say why\n", ERR_PTR(error));
+		report_refusal(mapping, image->console_ring_offset, error);
 	/* From here on the pages may be out of reach: nothing touches the mapping any more. */
 	memunmap(mapping);
 	return error;

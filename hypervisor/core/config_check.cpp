@@ -4,7 +4,8 @@
 #include "hypervisor/core/arch.hpp"
 #include "hypervisor/core/hypervisor.hpp"
 #include "hypervisor/core/memory_map.hpp"
-#include "hypervisor/core/vpci.hpp"
+#include "hypervisor/core/pci_check.hpp"
+#include "hypervisor/core/refusal.hpp"
 
 #include <cstring>
 
@@ -17,36 +18,9 @@ constexpr uint32_t cell_flags =
 constexpr uint64_t memory_flags = JH_MEM_READ | JH_MEM_WRITE | JH_MEM_EXECUTE | JH_MEM_DMA | JH_MEM_IO |
                                   JH_MEM_COMM_REGION | JH_MEM_LOADABLE | JH_MEM_ROOTSHARED | JH_MEM_NO_HUGEPAGES |
                                   JH_MEM_IO_UNALIGNED | JH_MEM_IO_8 | JH_MEM_IO_16 | JH_MEM_IO_32 | JH_MEM_IO_64;
+constexpr uint64_t io_widths = JH_MEM_IO_8 | JH_MEM_IO_16 | JH_MEM_IO_32 | JH_MEM_IO_64;
+constexpr uint16_t console_flags = JH_CONSOLE_MMIO | JH_CONSOLE_REGDIST_4 | JH_CONSOLE_INVERTED_GATE;
 constexpr uint32_t max_entries = 1024; // of each array
-
-/// One line "Config of cell "x" refused: <where>: <what>", and the errno to return.
-class Refusal {
-  public:
-    Refusal(std::string_view cell, int error) : error_(error) { out_ << "Config of cell \"" << cell << "\" refused: "; }
-    Refusal(std::string_view cell, int error, const char* array, uint32_t index) : Refusal(cell, error) {
-        out_ << array << index << ": ";
-    }
-    ~Refusal() { out_ << '\n'; }
-    Refusal(const Refusal&) = delete;
-    Refusal& operator=(const Refusal&) = delete;
-    template <typename T> Refusal& operator<<(T value) {
-        out_ << value;
-        return *this;
-    }
-    operator int() const { return -error_; } // NOLINT: reads as `return Refusal(…) << …`
-
-  private:
-    ConsoleOut out_;
-    int error_;
-};
-
-std::string_view name_of(const jh_cell& cell) {
-    return CellConfig(&cell).name();
-}
-
-Refusal refuse(const jh_cell& cell, int error = JH_EINVAL) {
-    return {name_of(cell), error};
-}
 
 int check_name(const jh_cell& cell) {
     const std::string_view name = name_of(cell);
@@ -81,6 +55,9 @@ int check_header(const jh_cell& cell, uint64_t available, bool root) {
     if (!root && cell.architecture != JH_ARCH_ARM64) {
         return refuse(cell) << "architecture: " << uint64_t{cell.architecture} << ", this machine is "
                             << uint64_t{JH_ARCH_ARM64} << " (arm64)";
+    }
+    if (!root && cell.id > INT32_MAX) { // the ioctls' ids are signed
+        return refuse(cell) << "id: 0x" << hex(cell.id) << ", must be 1 to 0x7fffffff";
     }
     if ((cell.flags & ~cell_flags) != 0) {
         return refuse(cell) << "flags: 0x" << hex(cell.flags & ~cell_flags)
@@ -132,10 +109,50 @@ int check_cpus(const jh_cell& cell) {
     return any ? 0 : refuse(cell) << "cpu set: empty";
 }
 
-/// Does [start, start + size) wrap or leave the machine's address space?
-bool out_of_range(uint64_t start, uint64_t size) {
-    const uint64_t limit = uint64_t{1} << arch::address_bits();
-    return start >= limit || size > limit || start + size > limit;
+/// The cell's own console, which is passed on to it (comm_region.hpp): the hypervisor needs no driver for it.
+int check_cell_console(const jh_cell& cell) {
+    if (cell.console.type > JH_CONSOLE_SCIF) {
+        return refuse(cell) << "console: type: " << uint64_t{cell.console.type} << " unknown";
+    }
+    const uint32_t unknown = cell.console.flags & ~uint32_t{console_flags};
+    return unknown == 0 ? 0 : refuse(cell) << "console: flags: 0x" << hex(unknown) << " unknown";
+}
+
+/// Where a started cell begins, and what it is told.
+int check_start(const jh_cell& cell) {
+    if ((cell.cpu_reset_address & 3) != 0 || out_of_range(cell.cpu_reset_address, 4)) {
+        return refuse(cell) << "cpu_reset_address: 0x" << hex(cell.cpu_reset_address) << " is no instruction's address";
+    }
+    return check_cell_console(cell);
+}
+
+/// Memory of the hypervisor's that a cell sees: where it is from is not the config's to say (phys_start is not used).
+int check_comm_region(const jh_cell& cell, uint32_t index, const jh_memory& region, bool root) {
+    const auto say = [&cell, index] { return Refusal(name_of(cell), JH_EINVAL, "memory region ", index); };
+    if (root || region.size != page_size || !page_aligned(region.virt_start)) {
+        return say() << "COMM_REGION: virt_start 0x" << hex(region.virt_start) << ", size 0x" << hex(region.size)
+                     << ": must be one aligned page of a cell that is not the root";
+    }
+    constexpr uint64_t senseless = JH_MEM_IO | JH_MEM_IO_UNALIGNED | JH_MEM_LOADABLE | io_widths;
+    if ((region.flags & senseless) != 0) {
+        return say() << "flags: 0x" << hex(region.flags & senseless) << " with COMM_REGION: neither IO nor LOADABLE";
+    }
+    return 0;
+}
+
+/// A region in pages that are not all its own: every access is carried out by the hypervisor.
+int check_subpage(const jh_cell& cell, uint32_t index, const jh_memory& region) {
+    const auto say = [&cell, index] { return Refusal(name_of(cell), JH_EINVAL, "memory region ", index); };
+    if ((region.flags & io_widths) == 0 || (region.flags & (JH_MEM_LOADABLE | JH_MEM_EXECUTE)) != 0) {
+        return say() << "phys_start 0x" << hex(region.phys_start) << ", virt_start 0x" << hex(region.virt_start)
+                     << ", size 0x" << hex(region.size) << ", flags 0x" << hex(region.flags)
+                     << ": not page aligned, which needs IO_8, IO_16, IO_32 or IO_64, no LOADABLE, no EXECUTE";
+    }
+    if (((region.phys_start ^ region.virt_start) & 7) != 0) {
+        return say() << "phys_start 0x" << hex(region.phys_start) << " and virt_start 0x" << hex(region.virt_start)
+                     << ": a sub-page region must keep its alignment";
+    }
+    return 0;
 }
 
 int check_region(const jh_cell& cell, uint32_t index, const jh_memory& region, bool root) {
@@ -151,24 +168,14 @@ int check_region(const jh_cell& cell, uint32_t index, const jh_memory& region, b
                      << ": beyond the cell's " << arch::address_bits() << "-bit space";
     }
     if ((region.flags & JH_MEM_COMM_REGION) != 0) {
-        if (root || region.size != page_size || !page_aligned(region.virt_start)) {
-            return say() << "COMM_REGION: must be one aligned page of a cell that is not the root";
-        }
-        return 0;
+        return check_comm_region(cell, index, region, root);
     }
     if (out_of_range(region.phys_start, region.size)) {
         return say() << "phys_start 0x" << hex(region.phys_start) << " with size 0x" << hex(region.size)
                      << ": beyond the machine's " << arch::address_bits() << "-bit space";
     }
-    const uint64_t widths = region.flags & (JH_MEM_IO_8 | JH_MEM_IO_16 | JH_MEM_IO_32 | JH_MEM_IO_64);
-    if (is_subpage(region) && (widths == 0 || (region.flags & JH_MEM_LOADABLE) != 0)) {
-        return say() << "phys_start 0x" << hex(region.phys_start) << ", virt_start 0x" << hex(region.virt_start)
-                     << ", size 0x" << hex(region.size)
-                     << ": not page aligned, which needs IO_8, IO_16, IO_32 or IO_64";
-    }
-    if (is_subpage(region) && ((region.phys_start ^ region.virt_start) & 7) != 0) {
-        return say() << "phys_start 0x" << hex(region.phys_start) << " and virt_start 0x" << hex(region.virt_start)
-                     << ": a sub-page region must keep its alignment";
+    if (const int error = is_subpage(region) ? check_subpage(cell, index, region) : 0; error != 0) {
+        return error;
     }
     const PhysRange range{PhysAddr{region.phys_start}, region.size};
     if (range.overlaps(hypervisor().memory) || arch::reserved_for_hypervisor(range)) {
@@ -212,8 +219,12 @@ int check_irqchips(const jh_cell& cell) {
             return say() << "address: 0x" << hex(chip.address) << ", the platform's distributor is at 0x"
                          << hex(hypervisor().platform().arm.gicd_base);
         }
-        if (chip.pin_base < first_spi || chip.pin_base % 32 != 0) {
-            return say() << "pin_base: " << uint32_t{chip.pin_base} << ", must be a multiple of 32 from 32 on";
+        if (chip.id != 0) {
+            return say() << "id: " << uint32_t{chip.id} << ", must be 0: the GIC has none";
+        }
+        if (chip.pin_base < first_spi || chip.pin_base % 32 != 0 || chip.pin_base >= arch::interrupt_limit()) {
+            return say() << "pin_base: " << uint32_t{chip.pin_base} << ", must be a multiple of 32 from 32 on below "
+                         << arch::interrupt_limit();
         }
         for (uint32_t bit = 0; bit < 128; ++bit) {
             const bool wanted = (chip.pin_bitmap[bit / 32] >> (bit % 32) & 1) != 0;
@@ -222,111 +233,6 @@ int check_irqchips(const jh_cell& cell) {
                              << arch::interrupt_limit();
             }
         }
-    }
-    return 0;
-}
-
-constexpr uint32_t none = ~0u;
-
-/// A region that lets the cell write into physical memory of `section`, or none.
-uint32_t writable_at(std::span<const jh_memory> regions, const jh_memory& section) {
-    const PhysRange range{PhysAddr{section.phys_start}, section.size};
-    for (uint32_t index = 0; index < regions.size(); ++index) {
-        const jh_memory& other = regions[index];
-        if ((other.flags & JH_MEM_WRITE) != 0 && (other.flags & JH_MEM_COMM_REGION) == 0 &&
-            range.overlaps({PhysAddr{other.phys_start}, other.size})) {
-            return index;
-        }
-    }
-    return none;
-}
-
-/// The sections behind one ivshmem device.
-int check_sections(const jh_cell& cell, uint32_t index, const jh_pci_device& device) {
-    const auto say = [&cell, index] { return Refusal(name_of(cell), JH_EINVAL, "pci device ", index); };
-    const auto regions = CellConfig(&cell).memory();
-    const uint64_t needed = 2u + device.shmem_peers;
-    if (device.shmem_regions_start + needed > regions.size()) {
-        return say() << "shmem_regions_start: " << uint32_t{device.shmem_regions_start} << " with " << needed
-                     << " sections, there are " << uint64_t{regions.size()} << " memory regions";
-    }
-    const auto sections = regions.subspan(device.shmem_regions_start, needed);
-    if (sections[0].size < uint64_t{device.shmem_peers} * 4 || (sections[0].flags & JH_MEM_WRITE) != 0) {
-        return say() << "state table (memory region " << uint32_t{device.shmem_regions_start}
-                     << "): must have four bytes a peer and no WRITE flag";
-    }
-    if (const uint32_t other = writable_at(regions, sections[0]); other != none) {
-        return say() << "state table (memory region " << uint32_t{device.shmem_regions_start}
-                     << "): must be read-only, but memory region " << other << " makes it writable";
-    }
-    uint64_t next_virt = sections[0].virt_start + sections[0].size;
-    for (uint32_t section = 1; section < needed; ++section) {
-        const jh_memory& region = sections[section];
-        const uint32_t number = device.shmem_regions_start + section;
-        if (is_subpage(region) || is_subpage(sections[0])) {
-            return say() << "section (memory region " << number << "): not page aligned";
-        }
-        if (region.size != 0 && region.virt_start != next_virt) {
-            return say() << "section (memory region " << number << "): virt_start 0x" << hex(region.virt_start)
-                         << ", must follow the section before it at 0x" << hex(next_virt);
-        }
-        next_virt += region.size;
-        if (const uint32_t other = writable_at(regions, region); (region.flags & JH_MEM_WRITE) == 0 && other != none) {
-            return say() << "section (memory region " << number << "): read-only, but memory region " << other
-                         << " makes it writable";
-        }
-        const bool peer_output = section >= 2 && section - 2 != device.shmem_dev_id;
-        if (peer_output && (region.flags & JH_MEM_WRITE) != 0) {
-            return say() << "section (memory region " << number << "): output section of peer " << section - 2
-                         << " must not have the WRITE flag";
-        }
-        if (section > 2 && region.size != sections[2].size) {
-            return say() << "section (memory region " << number << "): output sections differ in size";
-        }
-    }
-    return 0;
-}
-
-int check_pci(const jh_cell& cell) {
-    const auto devices = CellConfig(&cell).pci_devices();
-    const jh_platform& platform = hypervisor().platform();
-    for (uint32_t index = 0; index < devices.size(); ++index) {
-        const jh_pci_device& device = devices[index];
-        const auto say = [&cell, index] { return Refusal(name_of(cell), JH_EINVAL, "pci device ", index); };
-        if (device.type != JH_PCI_IVSHMEM || platform.pci_is_virtual == 0) {
-            return say() << "type: " << uint64_t{device.type} << ", supported is " << int{JH_PCI_IVSHMEM}
-                         << " (ivshmem) on a virtual bus";
-        }
-        if (device.bdf >> 8 > platform.pci_mmconfig_end_bus || device.domain != platform.pci_domain) {
-            return say() << "bdf: " << PciName{device.bdf} << " in domain " << uint64_t{device.domain}
-                         << " is not on the platform's bus";
-        }
-        for (uint32_t other = 0; other < index; ++other) {
-            if (devices[other].bdf == device.bdf) {
-                return say() << "bdf: " << PciName{device.bdf} << " is pci device " << other << " too";
-            }
-        }
-        if (device.shmem_peers < 2 || device.shmem_peers > max_peers || device.shmem_dev_id >= device.shmem_peers) {
-            return say() << "shmem_dev_id: " << uint64_t{device.shmem_dev_id}
-                         << " of shmem_peers: " << uint64_t{device.shmem_peers}
-                         << ", must be 2 to 16 peers and an id below";
-        }
-        const uint32_t bar_size = ~device.bar_mask[0] + 1;
-        if (bar_size < page_size || (bar_size & (bar_size - 1)) != 0) {
-            return say() << "bar_mask[0]: 0x" << hex(device.bar_mask[0]) << ", must leave a page or more";
-        }
-        if (device.num_msix_vectors != 0 || device.num_msi_vectors != 0) {
-            return say() << "num_msix_vectors: " << uint64_t{device.num_msix_vectors}
-                         << ", this platform has INTx alone";
-        }
-        if (const int error = check_sections(cell, index, device); error != 0) {
-            return error;
-        }
-    }
-    const uint64_t last = uint64_t{first_spi} + cell.vpci_irq_base + 3;
-    if (!devices.empty() && last >= arch::interrupt_limit()) {
-        return refuse(cell) << "vpci_irq_base: " << uint32_t{cell.vpci_irq_base} << ", the controller has "
-                            << arch::interrupt_limit() << " interrupts";
     }
     return 0;
 }
@@ -350,65 +256,18 @@ int check_body(const jh_cell& cell, uint64_t available, bool root) {
     if (const int error = check_pci(cell); error != 0) {
         return error;
     }
-    if ((cell.cpu_reset_address & 3) != 0 || out_of_range(cell.cpu_reset_address, 4)) {
-        return refuse(cell) << "cpu_reset_address: 0x" << hex(cell.cpu_reset_address) << " is no instruction's address";
-    }
-    return 0;
-}
-
-int check_platform_fields(const jh_system& system) {
-    const jh_cell& cell = system.root_cell;
-    const jh_platform& platform = system.platform;
-    for (uint32_t unit = 0; unit < JH_MAX_IOMMU_UNITS; ++unit) {
-        if (platform.iommu_units[unit].type != JH_IOMMU_NONE) {
-            return Refusal(name_of(cell), JH_EINVAL, "iommu unit ", unit)
-                   << "type: " << uint32_t{platform.iommu_units[unit].type} << ", no IOMMU is supported";
-        }
-    }
-    if (platform.arm.gic_version != 3) {
-        return refuse(cell) << "gic_version: " << uint64_t{platform.arm.gic_version} << ", supported is 3";
-    }
-    if (!page_aligned(platform.arm.gicd_base) || !page_aligned(platform.arm.gicr_base) || platform.arm.gicd_base == 0 ||
-        platform.arm.gicr_base == 0) {
-        return refuse(cell) << "gicd_base, gicr_base: 0x" << hex(platform.arm.gicd_base) << ", 0x"
-                            << hex(platform.arm.gicr_base) << " are no page addresses";
-    }
-    if (platform.arm.maintenance_irq < 16 || platform.arm.maintenance_irq > 31) {
-        return refuse(cell) << "maintenance_irq: " << uint64_t{platform.arm.maintenance_irq}
-                            << ", must be a PPI (16-31)";
-    }
-    if (!Uart::supported(system.debug_console)) {
-        return refuse(cell) << "debug_console: type " << uint64_t{system.debug_console.type} << " with flags 0x"
-                            << hex(system.debug_console.flags) << ", supported are none, 8250 and pl011 over MMIO";
-    }
-    return 0;
+    return root ? 0 : check_start(cell);
 }
 
 } // namespace
 
-int check_cell(const jh_cell& cell, uint64_t available) {
-    return check_body(cell, available, false);
+bool out_of_range(uint64_t start, uint64_t size) {
+    const uint64_t limit = uint64_t{1} << arch::address_bits();
+    return start >= limit || size > limit || start + size > limit;
 }
 
-int check_platform(const jh_system& system, uint64_t available, PhysRange memory) {
-    if (available < sizeof(jh_system)) {
-        return Refusal("?", JH_EINVAL) << "size: " << available << " bytes, a system config has "
-                                       << uint64_t{sizeof(jh_system)};
-    }
-    const jh_cell& cell = system.root_cell;
-    if (std::memcmp(system.signature, JH_SYSTEM_SIGNATURE, JH_SIGNATURE_SIZE) != 0 ||
-        system.revision != JH_CONFIG_REVISION || system.architecture != JH_ARCH_ARM64) {
-        return refuse(cell) << "signature, revision, architecture: not " JH_SYSTEM_SIGNATURE ", "
-                            << uint64_t{JH_CONFIG_REVISION} << ", " << int{JH_ARCH_ARM64};
-    }
-    if ((system.flags & ~JH_SYS_VIRTUAL_CONSOLE) != 0) {
-        return refuse(cell) << "system flags: 0x" << hex(system.flags) << " unknown";
-    }
-    if (system.hypervisor_memory.phys_start != memory.start.value || system.hypervisor_memory.size != memory.size) {
-        return refuse(cell) << "hypervisor_memory: 0x" << hex(system.hypervisor_memory.phys_start)
-                            << ", but the image runs at 0x" << hex(memory.start.value);
-    }
-    return check_platform_fields(system);
+int check_cell(const jh_cell& cell, uint64_t available) {
+    return check_body(cell, available, false);
 }
 
 int check_root(const jh_system& system, uint64_t available, const CpuSet& online) {

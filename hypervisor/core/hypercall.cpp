@@ -27,8 +27,10 @@ int64_t hypervisor_info(uint64_t what) {
     }
 }
 
-int64_t cell_state(uint64_t id) {
-    const Cell* cell = id <= UINT32_MAX ? hypervisor().find_cell(static_cast<uint32_t>(id)) : nullptr;
+constexpr uint32_t no_cell = ~0u; // an id that no cell can have (config_check.cpp)
+
+int64_t cell_state(uint32_t id) {
+    const Cell* cell = hypervisor().find_cell(id);
     return cell == nullptr ? -JH_ENOENT : comm_state(*cell);
 }
 
@@ -58,7 +60,6 @@ int64_t console_putc(const Cell& cell, uint64_t character) {
 } // namespace
 
 int64_t hypercall(Cpu& cpu, uint64_t number, uint64_t first, uint64_t second) {
-    const auto id = static_cast<uint32_t>(first);
     if (number > JH_HC_CONSOLE_PUTC) {
         return -JH_ENOSYS;
     }
@@ -68,6 +69,7 @@ int64_t hypercall(Cpu& cpu, uint64_t number, uint64_t first, uint64_t second) {
     if (!cpu.cell->is_root()) {
         return -JH_EPERM;
     }
+    const uint32_t id = first <= UINT32_MAX ? static_cast<uint32_t>(first) : no_cell;
     switch (number) {
     case JH_HC_CELL_CREATE:
         return cell_create(GuestAddr{first});
@@ -80,7 +82,7 @@ int64_t hypercall(Cpu& cpu, uint64_t number, uint64_t first, uint64_t second) {
     case JH_HC_HYPERVISOR_INFO:
         return hypervisor_info(first);
     case JH_HC_CELL_STATE:
-        return cell_state(first);
+        return cell_state(id);
     default:
         return cpu_info(first, second);
     }

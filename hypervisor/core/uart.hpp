@@ -11,17 +11,21 @@ namespace gaol {
 class Uart {
   public:
     Uart() = default;
-    /// `registers`: where the device is mapped; null: a UART that swallows everything.
+    /// `registers`: where the device is mapped; null: a UART that swallows everything. An 8250 gets its divider and 8N1
+    /// when the config has a divider.
     Uart(const jh_console& console, volatile uint8_t* registers);
 
     void put(char character) const;
-    /// Is there a driver for this console type? (JH_CONSOLE_NONE: yes, the silent one.)
-    [[nodiscard]] static bool supported(const jh_console& console);
+    /// Bytes that the registers of a PL011 or an 8250 take.
+    [[nodiscard]] static uint32_t registers_size(const jh_console& console);
+    static constexpr uint32_t most_size = 16 << 20; ///< of a console region: all of it is mapped
 
   private:
     [[nodiscard]] volatile uint32_t& register32(uint32_t offset) const {
         return *reinterpret_cast<volatile uint32_t*>(registers_ + offset);
     }
+    [[nodiscard]] uint32_t ns_read(uint32_t index) const;
+    void ns_write(uint32_t index, uint32_t value) const;
     [[nodiscard]] bool ready() const;
 
     volatile uint8_t* registers_ = nullptr;

@@ -3,6 +3,7 @@
 
 #include "hypervisor/arch/arm64/page_table.hpp"
 #include "hypervisor/core/arch.hpp"
+#include "hypervisor/core/config_check.hpp"
 #include "hypervisor/core/management.hpp"
 
 #include <cstdlib>
@@ -97,22 +98,7 @@ void add_link(ConfigBuilder& config, uint64_t base, uint8_t id, uint16_t bdf) {
     config.memory.push_back({base + 0x4000, base + 0x4000, 0x1000, id == 1 ? own : other});
 }
 
-FakeMachine::FakeMachine() {
-    current = this;
-    arena = static_cast<uint8_t*>(std::aligned_alloc(page_size, hypervisor_size));
-    std::memset(&ring, 0, sizeof(ring));
-    new (storage) Hypervisor;
-    Hypervisor& hv = hypervisor();
-    hv.memory = {PhysAddr{hypervisor_base}, hypervisor_size};
-    hv.pool.init(PhysAddr{hypervisor_base}, hypervisor_size);
-    hv.console.open(Uart(), &ring);
-    for (uint32_t id = 0; id < 4; ++id) {
-        cpus[id].~Cpu();
-        new (&cpus[id]) Cpu;
-        cpus[id].id = id;
-        cpus[id].affinity = id;
-        hv.cpus[id] = &cpus[id];
-    }
+std::vector<uint8_t> good_system() {
     ConfigBuilder root("root", 0, 0xf);
     root.cell.vpci_irq_base = 96;
     root.memory = {ram(0x40000000, 0x40000000, 0x3fa00000)};
@@ -129,15 +115,53 @@ FakeMachine::FakeMachine() {
     system.platform.arm.maintenance_irq = 25;
     system.platform.arm.gicd_base = 0x08000000;
     system.platform.arm.gicr_base = 0x080a0000;
-    append(system_, system);
-    system_.resize(offsetof(jh_system, root_cell));
+    std::vector<uint8_t> bytes;
+    append(bytes, system);
+    bytes.resize(offsetof(jh_system, root_cell));
     const auto tail = root.bytes();
-    system_.insert(system_.end(), tail.begin(), tail.end());
-    hv.system = reinterpret_cast<const jh_system*>(system_.data());
-    if (root_create() != 0) {
+    bytes.insert(bytes.end(), tail.begin(), tail.end());
+    return bytes;
+}
+
+namespace {
+/// What launch.cpp does with a system config.
+int enable(const std::vector<uint8_t>& bytes) {
+    Hypervisor& hv = hypervisor();
+    CpuSet online;
+    for (const auto& cpu : cpus) {
+        online.set(cpu.id);
+    }
+    int error = check_platform(*hv.system, bytes.size(), hv.memory);
+    error = error != 0 ? error : check_root(*hv.system, bytes.size(), online);
+    return error != 0 ? error : root_create();
+}
+} // namespace
+
+FakeMachine::FakeMachine() : FakeMachine(good_system()) {
+    if (error != 0) {
         std::abort();
     }
     console();
+}
+
+FakeMachine::FakeMachine(const std::vector<uint8_t>& system) : system_(system) {
+    current = this;
+    arena = static_cast<uint8_t*>(std::aligned_alloc(page_size, hypervisor_size));
+    std::memset(&ring, 0, sizeof(ring));
+    new (storage) Hypervisor;
+    Hypervisor& hv = hypervisor();
+    hv.memory = {PhysAddr{hypervisor_base}, hypervisor_size};
+    hv.pool.init(PhysAddr{hypervisor_base}, hypervisor_size);
+    hv.console.open(Uart(), &ring);
+    for (uint32_t id = 0; id < 4; ++id) {
+        cpus[id].~Cpu();
+        new (&cpus[id]) Cpu;
+        cpus[id].id = id;
+        cpus[id].affinity = id;
+        hv.cpus[id] = &cpus[id];
+    }
+    hv.system = reinterpret_cast<const jh_system*>(system_.data());
+    error = enable(system_);
 }
 
 FakeMachine::~FakeMachine() {
@@ -200,6 +224,21 @@ std::string FakeMachine::console() {
 
 } // namespace test
 
+namespace {
+/// Adds a line to the record of what the core asked for.
+template <typename... Numbers> void record(const char* what, const Cell& cell, Numbers... numbers) {
+    current->asked += std::string(what) + " " + std::string(cell.name());
+    ((current->asked += " " + std::to_string(numbers)), ...);
+    current->asked += "\n";
+}
+
+void record_interrupts(const char* what, const InterruptSet& interrupts, const Cell& cell) {
+    for (size_t bit = interrupts.next(); bit < max_interrupts; bit = interrupts.next(bit + 1)) {
+        record(what, cell, bit);
+    }
+}
+} // namespace
+
 namespace arch {
 
 void relax() {
@@ -242,11 +281,14 @@ void stage2_destroy(Cell& cell) {
     }
 }
 int stage2_map(Cell& cell, GuestAddr guest, PhysAddr phys, uint64_t size, uint64_t flags, Tables tables) {
+    constexpr uint64_t known = JH_MEM_READ | JH_MEM_WRITE | JH_MEM_EXECUTE | JH_MEM_IO | JH_MEM_NO_HUGEPAGES;
+    record("map", cell, guest.value, phys.value, size, flags & known);
     const uint64_t attributes =
         ((flags & JH_MEM_WRITE) != 0 ? attribute_write : 0) | ((flags & JH_MEM_IO) != 0 ? attribute_io : 0) | 1u << 10;
     return table(cell).map(guest.value, phys.value, size, attributes, tables);
 }
 int stage2_unmap(Cell& cell, GuestAddr guest, uint64_t size) {
+    record("unmap", cell, guest.value, size);
     return table(cell).unmap(guest.value, size, Tables::kept);
 }
 void stage2_flush(const Cell&) {}
@@ -290,8 +332,12 @@ bool device_write(PhysAddr address, uint64_t value, unsigned size) {
 uint32_t interrupt_limit() {
     return 256;
 }
-void interrupts_assign(const InterruptSet&, const Cell&) {}
-void interrupts_reroute(const InterruptSet&, const Cell&) {}
+void interrupts_assign(const InterruptSet& interrupts, const Cell& cell) {
+    record_interrupts("assign", interrupts, cell);
+}
+void interrupts_reroute(const InterruptSet& interrupts, const Cell& cell) {
+    record_interrupts("reroute", interrupts, cell);
+}
 void interrupt_raise(uint32_t interrupt) {
     current->raised.push_back(interrupt);
 }

@@ -36,10 +36,15 @@ jh_memory ram(uint64_t phys, uint64_t virt, uint64_t size, uint64_t extra = 0);
 /// Four regions of a two-peer link at `base` for peer `id`, and its device.
 void add_link(ConfigBuilder& config, uint64_t base, uint8_t id, uint16_t bdf);
 
+/// The system config of FakeMachine: a struct jh_system with the root cell's arrays.
+std::vector<uint8_t> good_system();
+
 class FakeMachine {
   public:
     /// Four CPUs, a root cell with RAM 0x40000000-0x7f9fffff and a link at 0x7fa00000, all CPUs of the root.
     FakeMachine();
+    /// The same machine enabled with another system config; `error` is what enabling gave.
+    explicit FakeMachine(const std::vector<uint8_t>& system);
     ~FakeMachine();
     FakeMachine(const FakeMachine&) = delete;
     FakeMachine& operator=(const FakeMachine&) = delete;
@@ -60,6 +65,8 @@ class FakeMachine {
     /// Nothing answers there: everything above the hypervisor's memory.
     [[nodiscard]] bool absent(uint64_t phys) const { return phys >= hypervisor_base + hypervisor_size; }
 
+    int error = 0;                                  ///< of enabling
+    std::string asked;                              ///< of the architecture: mappings, interrupts; a line each
     std::vector<uint32_t> raised;                   ///< interrupts made pending
     std::function<void()> on_relax;                 ///< what others do while a CPU waits
     uint64_t clock = 0;                             ///< microseconds; each relax adds one

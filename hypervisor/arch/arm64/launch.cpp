@@ -163,7 +163,7 @@ int prepare(gaol_image& header) {
             address_space_unmap(PhysAddr{areas + uint64_t{cpu} * PER_CPU_SIZE + PER_CPU_DATA_SIZE}, PER_CPU_GUARD_SIZE);
     }
     const jh_console& console = hv.system->debug_console;
-    if (error == 0 && Uart::supported(console) && console.type != JH_CONSOLE_NONE) {
+    if (error == 0 && console_usable(console, hv.memory)) {
         error = map_device(PhysAddr{console.address}, console.size);
         hv.console.open(Uart(console, reinterpret_cast<volatile uint8_t*>(uint64_t{console.address})),
                         &gaol_console_ring_area);

@@ -133,12 +133,14 @@ void hypervisor_call(PerCpu& cpu, Frame& frame, Syndrome syndrome) {
         violation(cpu, frame, "unhandled trap", syndrome);
         return;
     }
-    cpu.count(JH_STAT_HYPERCALL);
     if (frame.x[0] == JH_HC_DISABLE) {
+        cpu.count(JH_STAT_HYPERCALL);
         frame.x[0] = static_cast<uint64_t>(leave_hypervisor(cpu, frame)); // comes back only when it may not leave
         return;
     }
     const int64_t result = hypercall(cpu, frame.x[0], frame.x[1], frame.x[2]);
+    // A turn of a call that waits for a cell's reply is no call: the caller made one.
+    cpu.count(result == -JH_EAGAIN ? JH_STAT_MANAGEMENT : JH_STAT_HYPERCALL);
     if (result == -JH_EAGAIN && frame.x[2] != GAOL_CALL_MAY_PAUSE) {
         frame.pc -= 4; // the same call again, once the root cell has taken its interrupts
         return;
