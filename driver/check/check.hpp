@@ -26,3 +26,7 @@ void check_device(Checks& checks, bool enabled, const char* system_config, const
 
 // uio_checks.cpp: one device of uio_ivshmem.
 void check_uio(Checks& checks, const char* device);
+
+// words.cpp: prints 32-bit words of physical memory, a line each; what devmem does once a process. 0, or 1 when one
+// cannot be read.
+int print_words(const char* address, const char* stride, const char* count);

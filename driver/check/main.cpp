@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// driver-check device enabled|disabled SYSCONFIG CELLCONFIG | driver-check uio /dev/uioN
+// driver-check device enabled|disabled SYSCONFIG CELLCONFIG | uio /dev/uioN | words ADDRESS STRIDE COUNT
 #include "check.hpp"
 
 #include <cstdio>
@@ -12,8 +12,11 @@ int main(int argc, char** argv) {
         check_device(checks, std::string_view(argv[2]) == "enabled", argv[3], argv[4]);
     } else if (what == "uio" && argc == 3) {
         check_uio(checks, argv[2]);
+    } else if (what == "words" && argc == 5) {
+        return print_words(argv[2], argv[3], argv[4]);
     } else {
-        std::fputs("usage: driver-check device enabled|disabled SYSCONFIG CELLCONFIG | driver-check uio /dev/uioN\n",
+        std::fputs("usage: driver-check device enabled|disabled SYSCONFIG CELLCONFIG | uio /dev/uioN | "
+                   "words ADDRESS STRIDE COUNT\n",
                    stderr);
         return 2;
     }

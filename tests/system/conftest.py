@@ -52,8 +52,8 @@ def plan(**changes: Any) -> Plan:
     )
 
 
-def prepared(wanted: Plan, kernel_args: str = "", model: str = "", **options: Any) -> Prepared:
-    """What a Machine needs, for a plan of one's own, with a kernel command line and a machine model of one's own."""
+def prepared(wanted: Plan, kernel_args: str = "", model: str = "", smp: int = 0, **options: Any) -> Prepared:
+    """What a Machine needs, for a plan of one's own, on a machine of one's own: kernel command line, model, CPUs."""
     chosen = RunOptions(TARGET, "system-test", command=("pytest",), **options)
     cells = places.build() / "cells" / TARGET
     machine = target.load(TARGET)
@@ -61,6 +61,8 @@ def prepared(wanted: Plan, kernel_args: str = "", model: str = "", **options: An
         machine = replace(machine, machine=replace(machine.machine, kernel_args=kernel_args))
     if model:
         machine = replace(machine, machine=replace(machine.machine, machine=model))
+    if smp:
+        machine = replace(machine, machine=replace(machine.machine, smp=smp))
     return Prepared(chosen, machine, hypervisor.find(chosen.hypervisor), wanted, cells)
 
 
@@ -113,10 +115,17 @@ def cell_file(bed: Bed, text: str, name: str) -> str:
 
 
 class Boot(Protocol):
-    """Boots a machine up to its agent, or up to `upto`. `model`: QEMU's -machine. `options`: fields of RunOptions."""
+    """Boots a machine up to its agent, or up to `upto`. `model`: QEMU's -machine; `smp`: its CPUs, 0: the target's.
+    `options`: fields of RunOptions."""
 
     def __call__(
-        self, wanted: Plan, kernel_args: str = "", upto: State = State.AGENT, model: str = "", **options: Any
+        self,
+        wanted: Plan,
+        kernel_args: str = "",
+        upto: State = State.AGENT,
+        model: str = "",
+        smp: int = 0,
+        **options: Any,
     ) -> Bed:
         ...
 
@@ -133,12 +142,22 @@ def boot(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Boot]:
     """Boots machines up to their agent; they are off when the module is done."""
     beds: list[tuple[Machine, RunDirectory]] = []
 
-    def start(wanted: Plan, kernel_args: str = "", upto: State = State.AGENT, model: str = "", **options: Any) -> Bed:
+    def start(
+        wanted: Plan,
+        kernel_args: str = "",
+        upto: State = State.AGENT,
+        model: str = "",
+        smp: int = 0,
+        **options: Any,
+    ) -> Bed:
         directory = RunDirectory(TARGET, "system-test", base=tmp_path_factory.mktemp("runs"))
         events = EventLog(directory.path / "events.jsonl")
         lines: list[str] = []
         machine = Machine(
-            prepared(wanted, kernel_args, model, **options), directory, events, lambda line, writer: lines.append(line)
+            prepared(wanted, kernel_args, model, smp, **options),
+            directory,
+            events,
+            lambda line, writer: lines.append(line),
         )
         beds.append((machine, directory))
         machine.session.transition(upto)
