@@ -12,6 +12,7 @@ from pathlib import Path
 import click
 
 from hil import cell_files
+from hil.harmless_text import harmless_line
 
 
 @click.group()
@@ -54,7 +55,7 @@ def diff(first: Path, second: Path, devices: Path | None) -> None:
     with reported():
         lines = cell_files.diff(first, second, devices)
     for line in lines:
-        click.echo(line)
+        click.echo(harmless_line(line))
     sys.exit(1 if lines else 0)
 
 
@@ -86,9 +87,14 @@ def check(
         click.echo(json.dumps([asdict(finding) for finding in findings], indent=2))
     else:
         for finding in findings:
-            click.echo(finding.text, nl=False)
+            click.echo(harmless(finding.text), nl=False)
         click.echo(summary(findings, 1 + len(cells)))
     sys.exit(1 if any(finding.severity == "error" for finding in findings) else 0)
+
+
+def harmless(text: str) -> str:
+    """Lines for a terminal: a config's names may be those of a file that somebody sent."""
+    return "\n".join(map(harmless_line, text.split("\n")))
 
 
 def summary(findings: list[cell_files.Finding], files: int) -> str:

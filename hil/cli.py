@@ -93,7 +93,7 @@ def main() -> None:
     except click.exceptions.Abort:
         code = EXIT_INTERRUPTED
     except click.ClickException as error:
-        error.show()
+        _show(error)
         if isinstance(error, click.MissingParameter) and (advice := _choices(error)):
             _say(advice)
         code = EXIT_USAGE
@@ -111,6 +111,14 @@ def main() -> None:
     sys.exit(code if isinstance(code, int) else 0)
 
 
+def _show(error: click.ClickException) -> None:
+    """As click does, but for what a word typed by somebody else could do to the terminal."""
+    from hil.harmless_text import harmless_line
+
+    error.message = "\n".join(map(harmless_line, error.message.split("\n")))
+    error.show()
+
+
 def _choices(error: click.MissingParameter) -> str:
     """What could stand where something is missing."""
     from hil import target
@@ -123,7 +131,7 @@ def _choices(error: click.MissingParameter) -> str:
                 f"probes: {', '.join(sorted({probe for name in target.names() for probe in target.load(name).probes}))}"
             )
         case "kind":
-            return "there are lists of targets, probes and scenarios"
+            return "there are lists of targets, probes, scenarios and limits"
     return ""
 
 

@@ -10,7 +10,7 @@ class Console(Protocol):
     """The owner of a port. It logs every byte with its time; what it hands out is for dialogue and judgement."""
 
     def write(self, data: bytes) -> None:
-        """Sends bytes to the machine."""
+        """Sends bytes to the machine. ConsoleLost when the line takes none and will not come back."""
 
     def seconds_for(self, count: int) -> float:
         """How long the line itself needs for so many bytes one way; 0 when that does not matter."""

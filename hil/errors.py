@@ -10,6 +10,8 @@ class HilError(Exception):
     """Base of all errors that end a run. `outcome` is the verdict they lead to."""
 
     outcome = Outcome.INFRASTRUCTURE_ERROR
+    hint = ""
+    """What machine and console had to say, where the text tells it already (Watch.hint)."""
 
 
 class WrongUse(HilError):
@@ -21,13 +23,15 @@ class InfrastructureError(HilError):
 
 
 class TimeLimit(InfrastructureError):
-    """A named wait passed its limit."""
+    """A named wait passed its limit. `stretched`: how the load of the host made the limit what it was, in words."""
 
-    def __init__(self, wait: str, limit: float, waiting_for: str, hint: str = "") -> None:
+    def __init__(self, wait: str, limit: float, waiting_for: str, hint: str = "", stretched: str = "") -> None:
         self.wait = wait
         self.limit = limit
-        text = f"'{wait}' passed its limit of {limit:.0f} s while waiting for {waiting_for}"
+        text = f"'{wait}' passed its limit of {limit:.{0 if limit >= 1 else 1}f} s while waiting for {waiting_for}"
+        text += f" ({stretched})" if stretched else ""
         super().__init__(f"{text}; {hint}" if hint else text)
+        self.hint = hint
 
 
 class MachineDied(InfrastructureError):
@@ -40,6 +44,10 @@ class ConsoleLost(InfrastructureError):
 
 class AgentLost(InfrastructureError):
     """The agent (or the shell) no longer answers though the machine runs."""
+
+    def __init__(self, text: str, hint: str = "") -> None:
+        super().__init__(f"{text}; {hint}" if hint else text)
+        self.hint = hint
 
 
 class AgentMissing(AgentLost):

@@ -42,9 +42,12 @@ class EventLog:
         with writing(self.path):
             self._file.write(json.dumps(line, ensure_ascii=True) + "\n")
 
-    def state(self, state: str, limit: float, waiting_for: str) -> None:
-        """The session is in a new state, or waits for something else in it. `limit` in seconds, as stretched."""
-        self.emit("state", state=state, limit=round(limit, 1), waiting_for=waiting_for)
+    def state(self, state: str, wait: str, limit: float, scale: float, waiting_for: str) -> None:
+        """The session is in a new state, or waits for something else in it. `limit` in seconds, as stretched `scale`
+        times; `wait` is its name in target.yaml."""
+        self.emit(
+            "state", state=state, wait=wait, limit=round(limit, 1), scale=round(scale, 2), waiting_for=waiting_for
+        )
 
     def step(self, state: str, name: str, seconds: float, outcome: str, detail: str = "") -> None:
         """A timed step ended. `outcome` is `ok` or `failed`."""

@@ -15,13 +15,16 @@ from hil.verdict import Outcome
 
 @dataclass(frozen=True)
 class StateEvent:
-    """The session enters `state`; it may take `limit` seconds (None: no limit) and waits for `waiting_for`."""
+    """The session enters `state`; it may take `limit` seconds (None: no limit) and waits for `waiting_for`. `wait` is
+    the limit's name (empty in old runs); the load stretched it `scale` times."""
 
     kind: ClassVar[str] = "state"
     t: float
     state: str
     limit: float | None = None
     waiting_for: str = ""
+    wait: str = ""
+    scale: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -78,7 +81,8 @@ Event = Union[StateEvent, StepEvent, RecordEvent, TrapEvent, NoteEvent, VerdictE
 
 def _state_event(t: float, fields: Fields) -> StateEvent:
     limit = None if fields.data.get("limit") is None else fields.number("limit")
-    return StateEvent(t, fields.text("state"), limit, fields.text("waiting_for", ""))
+    scale = fields.number("scale") if "scale" in fields.data else 1.0
+    return StateEvent(t, fields.text("state"), limit, fields.text("waiting_for", ""), fields.text("wait", ""), scale)
 
 
 def _step_event(t: float, fields: Fields) -> StepEvent:
@@ -123,7 +127,8 @@ def event_dict(event: Event) -> dict[str, Any]:
     out: dict[str, Any] = {"t": round(event.t, 6), "event": event.kind}
     match event:
         case StateEvent():
-            out.update(state=event.state, limit=event.limit, waiting_for=event.waiting_for)
+            out.update(state=event.state, wait=event.wait, limit=event.limit, scale=event.scale)
+            out.update(waiting_for=event.waiting_for)
         case StepEvent():
             out.update(state=event.state, name=event.name, seconds=round(event.seconds, 6))
             out.update(outcome=event.outcome, detail=event.detail)

@@ -237,7 +237,7 @@ class Lifecycle:
         self.watch.flood = None
         for cell in self.plan.cells:
             try:
-                self.root.run(["jailhouse", "cell", "shutdown", cell.name], "command")
+                self.root.run(["jailhouse", "cell", "shutdown", "--name", cell.name], "command")
                 self.watch.pause(0.5)  # what was under way
                 before = self.watch.console.text_of("unattributed")
                 self.watch.pause(1.0)

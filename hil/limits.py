@@ -10,6 +10,54 @@ from dataclasses import dataclass, field
 
 from hil.errors import TimeLimit, WrongUse
 
+WAITS = {
+    "image": "kernel and initramfs of the root cell: from the cache, or downloaded and built",
+    "power": "the machine's process to its console's socket",
+    "connect": "the console's line, at first and after each loss",
+    "boot": "power on to the kernel's first line",
+    "login": "a login on the console",
+    "shell": "the first line to a shell that answers",
+    "agent": "the start of the agent to its hello",
+    "send": "the agent on its way to a system that has none",
+    "enable": "the module and `jailhouse enable`",
+    "driver": "uio and uio_ivshmem, in and out",
+    "create": "`jailhouse cell create`",
+    "load": "`jailhouse cell load`",
+    "start": "`jailhouse cell start`",
+    "handshake": "an inmate to be ready for the probe in the root cell",
+    "exchange": "an inmate's answer to the probe in the root cell",
+    "run": "the probe, from its start to its last record",
+    "collect": "the records, brought here and checked",
+    "destroy": "`jailhouse cell destroy`",
+    "disable": "`jailhouse disable` and the module's removal",
+    "command": "any other command",
+    "answer": "a living root cell's answer to a question of a scenario",
+    "hang": "a scenario's command that may hang, before it is taken to do so",
+    "silence": "the agent's next frame, while it owes one: then it is lost",
+    "hello": "the agent's hello, before its name is typed again",
+    "write": "the console's taking what is typed",
+    "control": "the machine's answer when it is asked from outside",
+    "break-off": "the end of a command whose answer nobody wants any more",
+    "off": "the end of the machine's process, once it was killed",
+}
+"""Every wait of a session, by its name: what is awaited."""
+
+USUAL_LIMITS: Mapping[str, float] = {
+    "image": 1800.0,
+    "handshake": 20.0,
+    "exchange": 1.0,
+    "send": 600.0,
+    "answer": 2.0,
+    "hang": 4.0,
+    "silence": 15.0,
+    "hello": 2.0,
+    "write": 10.0,
+    "control": 2.0,
+    "break-off": 2.0,
+    "off": 10.0,
+}
+"""Seconds on an idle host for the waits that hardly depend on the target: target.yaml may name them and need not."""
+
 MOST = 8.0
 FRESH = 3.0
 """Seconds for which a measured load holds: measuring it takes as long as many a step."""
@@ -64,8 +112,19 @@ class Limits:
         return self._last[1]
 
     def idle(self, wait: str) -> float:
-        """The limit of `wait` on an idle host. KeyError when the target does not name it."""
-        return self.seconds[wait]
+        """The limit of `wait` on an idle host. KeyError when it has none."""
+        return self.seconds[wait] if wait in self.seconds else USUAL_LIMITS[wait]
+
+    def stretched(self, wait: str) -> float:
+        """The limit of `wait` as the load stretches it now, for a wait that others do for us."""
+        return self.idle(wait) * self.scale()
+
+    def told(self, wait: str, scale: float) -> str:
+        """What `scale` made of the limit of `wait`, in words; empty where it left it alone."""
+        if scale == 1.0:
+            return ""
+        by = "by HIL_TIMEOUT_SCALE" if self.forced is not None else "for the load that was measured"
+        return f"{self.idle(wait):g} s on an idle host, times {scale:.2g} {by}"
 
 
 class Deadline:
@@ -99,10 +158,19 @@ class Deadline:
         """Seconds left; negative when it has passed."""
         return self.limit - self.elapsed
 
+    def of(self, wait: str) -> float:
+        """Seconds of another wait that is part of this one, stretched alike."""
+        return self._limits.idle(wait) * self._scale
+
+    def passed(self, hint: str = "") -> TimeLimit:
+        """The error of this wait's limit having passed."""
+        told = self._limits.told(self.wait, self._scale)
+        return TimeLimit(self.wait, self.limit, self.waiting_for, hint, told)
+
     def check(self, hint: Callable[[], str] = lambda: "") -> None:
         """TimeLimit when the limit has passed, also after measuring the load again."""
         if self.left > 0:
             return
         self._scale = max(self._scale, self._limits.scale(again=True))
         if self.left <= 0:
-            raise TimeLimit(self.wait, self.limit, self.waiting_for, hint())
+            raise self.passed(hint())

@@ -9,15 +9,17 @@ from dataclasses import replace
 from typing import Any
 
 from hil import places, provenance
+from hil.background import within
 from hil.chaos import floods
 from hil.console import Console
 from hil.console_sender import ConsoleSender
+from hil.errors import TimeLimit
 from hil.event_log import EventLog
 from hil.interactive import Seat
 from hil.lifecycle import Lifecycle
 from hil.limits import Limits
 from hil.manifest import Manifest
-from hil.native import LineLimits, open_console, start_agent
+from hil.native import open_console, start_agent
 from hil.prepare import Prepared
 from hil.qemu_power import QemuPower
 from hil.root_image import ImageInputs, RootImage, root_image
@@ -71,7 +73,10 @@ class Machine:
     def off(self) -> None:
         """Machine off, console log closed."""
         if self._power is not None:
-            self._power.off()
+            try:
+                self._power.off()
+            except TimeLimit as error:  # the run has its verdict, or gets it: this is for whoever meets the process
+                self._events.note(f"the machine is not off: {error}")
         if self._console is not None:
             console, self._console = self._console, None
             console.close()
@@ -108,15 +113,18 @@ class Machine:
             self._events.note(f"the trap is not explained: {error}")
             return list(traps)
 
-    def note_last_words(self) -> None:
-        """The console's last line and the machine's condition, for whoever reads the report."""
-        if self._lifecycle is not None and self._lifecycle.watching:
-            self._events.note(self._lifecycle.watch.hint())
+    def reason(self, why: str, told: bool = False) -> str:
+        """A verdict's reason: the state, what was awaited, why it ended, and the console's last lines unless `why` has
+        `told` them."""
+        words = ""
+        if not told and self._lifecycle is not None and self._lifecycle.watching:
+            words = self._lifecycle.watch.last_words()
+        return f"{self.session.where()}: {why}" + (f"; {words}" if words else "")
 
     def _boot(self, session: Session) -> None:
         """Makes image and machine, switches it on and waits for its first text."""
-        with session.step("root image", "boot", "kernel and initramfs from the cache, or built"):
-            image = build_image(self._prepared)
+        with session.step("root image", "image", "kernel and initramfs from the cache, or built") as deadline:
+            image = within(deadline, lambda: build_image(self._prepared), "root image")
         self._power = QemuPower(
             self._prepared.target.machine_of(self._prepared.options.virtual_time),
             image.kernel,
@@ -124,7 +132,7 @@ class Machine:
             self._directory.scratch,
             self._directory.path / "qemu.log",
             self._directory.hold,
-            self._limit("power"),
+            self.session.limits,
         )
         address = self._prepared.target.ssh
         self._lifecycle = Lifecycle(
@@ -156,11 +164,6 @@ class Machine:
             self._facts = replace(self._facts, shell=self.lifecycle.shell_shown)
             self._directory.write_manifest(self._facts.as_dict())
 
-    def _limit(self, wait: str) -> float:
-        """Seconds, as stretched now, of a wait that others do for us."""
-        limits = self.session.limits
-        return limits.idle(wait) * limits.scale()
-
     def _open_console(self) -> Console:
         assert self._power is not None
         chaos, limits = self._prepared.options.chaos, self.session.limits
@@ -174,9 +177,8 @@ class Machine:
             self._events.note,
             self._live,
             chaos,
-            self._limit("connect"),
+            limits,
             self._prepared.target.line,
-            LineLimits(limits.idle("silence"), limits.idle("hello"), limits.idle("write")),
         )
         self._console = console
         return console

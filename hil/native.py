@@ -7,24 +7,20 @@ import re
 import secrets
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from hil.console import Console
 from hil.dialogue import Dialogue
-from hil.errors import AgentLost, AgentMissing, ConsoleLost, InfrastructureError, TimeLimit, WrongUse
-from hil.limits import MOST, Deadline
+from hil.errors import AgentLost, AgentMissing, ConsoleLost, InfrastructureError, WrongUse
+from hil.limits import MOST, Deadline, Limits
 from hil.sent_agent import IMAGE_AGENT
 from hil.shell import Answer, RootShell
-from hil.target import USUAL_LIMITS, LineUse
+from hil.target import LineUse
 from hil.watch import Watch
 
-CONNECT_LIMIT = 10.0
 HELLO_TEXT = 400
 """Characters of the agent's hello and the answer to it, and some to spare."""
-BREAK_OFF = 2.0
-"""Seconds that a call gets to end when what it waits for is not wanted any more."""
 
 
 def library() -> Any:
@@ -46,32 +42,22 @@ def check_chaos(chaos: str) -> None:
         raise WrongUse(f"--chaos: {error}") from error
 
 
-@dataclass(frozen=True)
-class LineLimits:
-    """How long is waited on a line, in seconds on an idle host; what its bytes need at its rate comes on top.
-
-    `silence`: without a good frame, until the agent is lost; `hello`: until the agent's name is typed again; `write`:
-    until the line must have taken what is typed. `longest_line`: see LineUse.
-    """
-
-    silence: float = USUAL_LIMITS["silence"]
-    hello: float = USUAL_LIMITS["hello"]
-    write: float = USUAL_LIMITS["write"]
-    longest_line: int = 0
-
-
 class NativeConsole:
-    """See Console. The library's reader thread owns the port and keeps its log."""
+    """See Console. The library's reader thread owns the port and keeps its log. What bytes need at the line's rate comes
+    on top of its limits. `longest_line`: see LineUse.
+    """
 
     def __init__(
         self,
         native: Any,
         on_note: Callable[[str], None],
         on_line: Callable[[str, str], None] | None,
-        limits: LineLimits = LineLimits(),
+        limits: Limits | None = None,
+        longest_line: int = 0,
     ) -> None:
         self.native = native
-        self.limits = limits
+        self.longest_line = longest_line
+        self._limits = limits or Limits({})
         self._on_note = on_note
         self._on_line = on_line
         self._lost = False
@@ -81,11 +67,13 @@ class NativeConsole:
         """See Console. While a line is lost that may come back the bytes are lost, as they are on a bad line: whoever
         types waits for an answer, learns from reading when the machine is dead, and types again.
         """
+        limit = self._limits.stretched("write") + 2 * self.seconds_for(len(data))
         try:
-            self.native.write(data, self.limits.write + 2 * self.seconds_for(len(data)))
+            self.native.write(data, limit)
         except library().ConsoleLost as error:
             if not self.native.may_return():
-                raise ConsoleLost(f"the console takes no input: {error}") from error
+                what = f"the console takes no input ('write' has a limit of {limit:.1f} s)"
+                raise ConsoleLost(f"{what}: {error}") from error
 
     def seconds_for(self, count: int) -> float:
         """See Console."""
@@ -160,19 +148,23 @@ class AgentShell:
         try:
             answer = self._watch.work(job, deadline)
         except library().AgentLost as error:
-            raise AgentLost(f"the agent did not answer `{command}`: {_short(error)}; {self._watch.hint()}") from error
+            raise AgentLost(
+                f"the agent did not answer `{command}`: {_short(error)} "
+                f"('silence' has a limit of {deadline.of('silence'):.0f} s)",
+                self._watch.hint(),
+            ) from error
         except BaseException:
-            self._break_off()
+            self._break_off(deadline.of("break-off"))
             raise
         if answer.ending == "timed-out":
-            raise TimeLimit(deadline.wait, deadline.limit, deadline.waiting_for, self._watch.hint())
+            raise deadline.passed(self._watch.hint())
         if answer.truncated:
             raise InfrastructureError(f"the output of `{command}` is longer than the agent carries: it was cut")
         return Answer(answer.rc, answer.out, answer.err)
 
-    def _break_off(self) -> None:
+    def _break_off(self, patience: float) -> None:
         """Ends a call whose answer nobody wants any more, so that the next one can be made."""
-        end = time.monotonic() + BREAK_OFF
+        end = time.monotonic() + patience
         while self._watch.working and time.monotonic() < end:
             self._agent.interrupt()
             self._watch.end(0.05)
@@ -191,16 +183,18 @@ def open_console(
     on_note: Callable[[str], None],
     on_line: Callable[[str, str], None] | None = None,
     chaos: str = "",
-    limit: float = CONNECT_LIMIT,
+    limits: Limits | None = None,
     line: LineUse = LineUse(),
-    limits: LineLimits = LineLimits(),
 ) -> Console:
     """Opens a stream (`unix:PATH`, `serial:PATH@BAUD`, …). `start` is the run's zero on the monotonic clock.
 
     `on_note` gets what the console says about itself (a full disk, bytes that were dropped), `on_line` each line of
-    text with its writer (see Console.text_of). A line that is lost is opened again. `limit`: seconds for each opening.
-    `line`: what is known of it; a rate in the stream's name or among the faults counts when it says none.
+    text with its writer (see Console.text_of). A line that is lost is opened again, each time within the limit
+    `connect`, as the load stretches it now. `line`: what is known of it; a rate in the stream's name or among the faults
+    counts when it says none.
     """
+    limits = limits or Limits({"connect": 10.0})
+    limit = limits.stretched("connect")
     try:
         shown = on_line is not None
         native = library().Console(
@@ -217,7 +211,7 @@ def open_console(
         native.wait_open(limit)
     except (ValueError, library().ConsoleLost) as error:
         raise InfrastructureError(f"cannot open the console {stream}: {error}") from error
-    return NativeConsole(native, on_note, on_line, replace(limits, longest_line=line.longest_line))
+    return NativeConsole(native, on_note, on_line, limits, line.longest_line)
 
 
 class _Start:
@@ -255,16 +249,15 @@ def start_agent(watch: Watch, deadline: Deadline, path: str = IMAGE_AGENT) -> Ro
     console = watch.console
     assert isinstance(console, NativeConsole)
     # A machine that gets an eighth of its host stops its CPUs for seconds at a time: that is no silence.
-    limits = console.limits
     agent = library().Agent(
         console.native,
-        silence=limits.silence * deadline.scale,
-        write_limit=limits.write * deadline.scale,
-        longest_line=limits.longest_line,
+        silence=deadline.of("silence"),
+        write_limit=deadline.of("write"),
+        longest_line=console.longest_line,
     )
     dialogue = Dialogue(watch)
     start = _Start(path, agent.interrupt)
-    patience = limits.hello * deadline.scale + console.seconds_for(2 * len(start.line) + HELLO_TEXT)
+    patience = deadline.of("hello") + console.seconds_for(2 * len(start.line) + HELLO_TEXT)
     watch.listeners.append(start.hear)
 
     def greet() -> None:

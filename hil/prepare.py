@@ -10,7 +10,7 @@ from hil import hypervisor as hypervisors
 from hil import places, target
 from hil.errors import InfrastructureError
 from hil.lifecycle import Plan, complete
-from hil.limits import MOST, Limits
+from hil.limits import Limits
 from hil.native import check_chaos
 from hil.options import RunOptions
 from hil.session import State
@@ -46,8 +46,7 @@ def prepare(options: RunOptions) -> Prepared:
             raise InfrastructureError(
                 f"{what} {path} is not built; bin/hil builds it, build/logs says why it could not"
             )
-    # What waits inside the machine is as patient as what waits outside of it.
-    values = options.placeholders() | {"patience": f"{min(MOST, Limits({}).scale()):.1f}"}
+    values = options.placeholders() | patience(machine)
     plan = Plan(
         root_config=machine.root_config,
         root_cell=machine.root_cell,
@@ -59,6 +58,12 @@ def prepare(options: RunOptions) -> Prepared:
         shell_hint=machine.shell_hint,
     )
     return Prepared(options, machine, hypervisors.find(options.hypervisor), plan, cells)
+
+
+def patience(machine: Target) -> dict[str, str]:
+    """What a program in the machine is told of its waits, in seconds: it is as patient as what waits outside."""
+    limits = Limits(machine.limits)
+    return {wait: f"{max(0.1, limits.stretched(wait)):.1f}" for wait in ("handshake", "exchange")}
 
 
 def prepare_console(options: RunOptions) -> Prepared:

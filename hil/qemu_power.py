@@ -9,17 +9,16 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from hil.errors import MachineDied, TimeLimit
+from hil.errors import MachineDied
+from hil.limits import Deadline, Limits
 from hil.process import ProcessId, start_bound
 from hil.qmp import NoAnswer, ask
 from hil.target import QemuMachine
 
-START_LIMIT = 20.0
-
 
 class QemuPower:
-    """See Power. `hold` is told the process as soon as it exists, so that a later run can find it. `limit`: seconds
-    until its console socket must be there.
+    """See Power. `hold` is told the process as soon as it exists, so that a later run can find it. Of `limits` it keeps
+    `power`, `control` and `off`.
     """
 
     def __init__(
@@ -30,13 +29,13 @@ class QemuPower:
         scratch: Path,
         log: Path,
         hold: Callable[[ProcessId], None],
-        limit: float = START_LIMIT,
+        limits: Limits,
     ) -> None:
         self.console_socket = scratch / "console"
         self._control = scratch / "control"
         self._log = log
         self._hold = hold
-        self._limit = limit
+        self._limits = limits
         self._process: subprocess.Popen[bytes] | None = None
         self.command = self._command(machine, kernel, initrd)
 
@@ -60,22 +59,24 @@ class QemuPower:
             self._process = start_bound(self.command, log)
         if identity := ProcessId.of(self._process.pid):
             self._hold(identity)
-        end = time.monotonic() + self._limit
+        deadline = Deadline(self._limits, "power", "QEMU's console socket")
         while not self.console_socket.exists():
             if how := self.died():
                 raise MachineDied(how)
-            if time.monotonic() > end:
-                raise TimeLimit("power", self._limit, "QEMU's console socket", f"QEMU runs{self._said()}")
-            time.sleep(0.01)
+            deadline.check(lambda: f"QEMU runs{self._said()}")
+            time.sleep(0.01)  # between two looks
 
     def off(self) -> None:
-        """Kills QEMU and waits for it."""
+        """Kills QEMU and waits for it. TimeLimit when it is still there: the kernel does not let go of it."""
         process, self._process = self._process, None
         if process is None:
             return
         if process.poll() is None:
             process.kill()
-        process.wait()
+        deadline = Deadline(self._limits, "off", f"the end of QEMU, pid {process.pid}, which was killed")
+        while process.poll() is None:
+            deadline.check()
+            time.sleep(0.005)  # between two looks
 
     def died(self) -> str | None:
         """See Power."""
@@ -88,8 +89,11 @@ class QemuPower:
         """See Power."""
         if self._process is None:
             return "the machine is off"
+        if how := self.died():
+            return how
         try:
-            status = ask(self._control, "query-status").get("status", "unknown")
+            limit = self._limits.stretched("control")
+            status = ask(self._control, "query-status", limit).get("status", "unknown")
         except NoAnswer:
             return "QEMU does not answer its control socket: it hangs or is stopped"
         return f"QEMU says that the machine is {status}"

@@ -13,7 +13,7 @@ class NoAnswer(Exception):
     """QEMU did not answer in time or sent something else."""
 
 
-def ask(path: Path, command: str, seconds: float = 2.0) -> dict[str, Any]:
+def ask(path: Path, command: str, seconds: float) -> dict[str, Any]:
     """The `return` object of a QMP command (QEMU Machine Protocol specification)."""
     try:
         with socket.socket(socket.AF_UNIX) as control:

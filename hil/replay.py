@@ -51,7 +51,7 @@ def pieces(run: Path) -> Iterator[tuple[float, bytes]]:
     except OSError as error:
         raise WrongUse(f"cannot read {run / 'console.raw'}: {error.strerror}") from error
     try:
-        times = list(parse_console_times((run / "console.times").read_text(errors="replace").splitlines()))
+        times = list(parse_console_times((run / "console.times").read_bytes()))
     except OSError:
         times = []
     offsets = [time.offset for time in times]

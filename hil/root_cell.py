@@ -17,7 +17,9 @@ SYSFS = "/sys/devices/jailhouse"
 
 
 class RootCell:
-    """Runs commands through a RootShell; a code other than 0 is CommandFailed with errno's meaning."""
+    """Runs commands through a RootShell; a code other than 0 is CommandFailed with errno's meaning. Cells are named by
+    `--name`: a name of digits is no id, and one that begins with a dash no option.
+    """
 
     def __init__(self, session: Session, shell: RootShell) -> None:
         self._session = session
@@ -46,18 +48,19 @@ class RootCell:
 
     def load(self, cell: CellUse) -> None:
         """Loads a cell's inmate, and its command line as a second image where it has one."""
-        words = ["jailhouse", "cell", "load", cell.name, f"{INMATES}/{cell.inmate}", "-a", hex(cell.load_address)]
+        words = ["jailhouse", "cell", "load", "--name", cell.name]
+        words += [f"{INMATES}/{cell.inmate}", "-a", hex(cell.load_address)]
         if cell.command_line:
             words += ["-s", cell.command_line, "-a", hex(cell.command_line_address)]
         self.run(words, "load")
 
     def start(self, cell: CellUse) -> None:
         """Starts a loaded cell."""
-        self.run(["jailhouse", "cell", "start", cell.name], "start")
+        self.run(["jailhouse", "cell", "start", "--name", cell.name], "start")
 
     def destroy(self, cell: CellUse) -> None:
         """Shuts a cell down and gives its resources back to the root cell."""
-        self.run(["jailhouse", "cell", "destroy", cell.name], "destroy")
+        self.run(["jailhouse", "cell", "destroy", "--name", cell.name], "destroy")
 
     def cell_states(self) -> dict[str, str]:
         """State by cell name, from sysfs (`running`, `running/locked`, `shut down`, `failed`, …)."""

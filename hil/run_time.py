@@ -18,6 +18,7 @@ from pathlib import Path
 
 from hil import places
 from hil.errors import InfrastructureError
+from hil.limits import Limits
 from hil.machine import build_image
 from hil.options import RunOptions
 from hil.prepare import Prepared, prepare
@@ -48,7 +49,13 @@ def bare_boot(prepared: Prepared) -> float:
     with tempfile.TemporaryDirectory(prefix="hil-", dir=places.scratch()) as scratch:
         directory = Path(scratch)
         power = QemuPower(
-            prepared.target.machine, image.kernel, image.initramfs, directory, directory / "log", lambda _: None
+            prepared.target.machine,
+            image.kernel,
+            image.initramfs,
+            directory,
+            directory / "log",
+            lambda _: None,
+            Limits(prepared.target.limits),
         )
         started = time.monotonic()
         power.on()

@@ -31,10 +31,9 @@ def judged(machine: Machine, work: Callable[[], None]) -> Verdict:
     except Flooded as flood:
         return _flooded(machine, flood)
     except HilError as error:
-        machine.note_last_words()
-        return Verdict.of(error.outcome, f"{machine.session.where()}: {error}")
+        return Verdict.of(error.outcome, machine.reason(str(error), told=bool(error.hint)))
     except OSError as error:
-        return Verdict.of(Outcome.INFRASTRUCTURE_ERROR, f"{machine.session.where()}: {error}")
+        return Verdict.of(Outcome.INFRASTRUCTURE_ERROR, machine.reason(str(error)))
 
 
 def _flooded(machine: Machine, flood: Flooded) -> Verdict:
@@ -142,7 +141,7 @@ class Runner:
                 events.verdict(verdict)
             return verdict
         except KeyboardInterrupt:
-            return Verdict.interrupted(f"{machine.session.where()}: stopped by {self._interrupts.what}")
+            return Verdict.interrupted(machine.reason(f"stopped by {self._interrupts.what}"))
         finally:
             machine.off()
             machine.log_traps()

@@ -42,7 +42,7 @@ class Bed:
     def bring_to(self, start: str) -> None:
         """Enabled with the target's config, disabled, or without the module."""
         session, root = self.machine.session, self.machine.lifecycle.root
-        session.goal = State.ENABLED if start == "enabled" else State.AGENT
+        session.head_for(State.ENABLED if start == "enabled" else State.AGENT)
         state = self._state()
         if start != "enabled" and state == "enabled":
             root.run(["jailhouse", "disable"], "disable")
@@ -57,7 +57,7 @@ class Bed:
 
     def check_health(self, cells: Mapping[str, CellSeen] | None) -> None:
         """Destroys the cells that are left; Failed when something cannot be had back."""
-        self.machine.session.goal = State.DESTROYED
+        self.machine.session.head_for(State.DESTROYED)
         if cells is None:
             raise Failed("the root cell does not answer")
         root = self.machine.lifecycle.root

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from hil.console_times import console_times, pieces
 from hil.event_log import EventLog
 from hil.run_directory import writing
 
@@ -57,9 +58,9 @@ class ConsolePiece:
         with raw.open("rb") as file:
             file.seek(self._begin)
             data = file.read(self._end - self._begin)
-        times = "".join(self._times())
+        times = console_times(self._times())
         with writing(directory):
-            for name, content in (("console.raw", data), ("console.times", times.encode())):
+            for name, content in (("console.raw", data), ("console.times", times)):
                 scratch = directory / f".{name}"
                 scratch.write_bytes(content)
                 scratch.rename(directory / name)
@@ -68,11 +69,10 @@ class ConsolePiece:
         raw = self._source / "console.raw"
         return raw.stat().st_size if raw.exists() else 0
 
-    def _times(self) -> Iterator[str]:
+    def _times(self) -> Iterator[tuple[int, int]]:
         path = self._source / "console.times"
         if not path.exists() or self._end is None:
             return
-        for line in path.read_text().splitlines():
-            offset, _, ns = line.partition(" ")
-            if offset.isdigit() and ns.isdigit() and self._begin <= int(offset) < self._end:
-                yield f"{int(offset) - self._begin} {max(0, int(ns) - self._start_ns)}\n"
+        for offset, ns in pieces(path.read_bytes()):
+            if self._begin <= offset < self._end:
+                yield offset - self._begin, max(0, ns - self._start_ns)

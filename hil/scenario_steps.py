@@ -32,13 +32,9 @@ GOALS = {
 }
 WAITS = {"shutdown": "destroy", "shell": "command"}
 """The limit of a verb where the target has none of its name."""
-PATIENCE = 4.0
-"""Seconds after which a command that may hang is taken to do so."""
 AFTER_TRAP = 0.5
-"""The same, once a trap has been seen."""
+"""Seconds after which a command that may hang is taken to do so, once a trap has been seen."""
 POLL = 0.1
-ANSWER = 2.0
-"""Seconds in which a living root cell answers a question, on an idle host."""
 
 
 class NotAsExpected(Failed):
@@ -88,7 +84,7 @@ class StepRunner:
 
     def run(self, step: Step) -> None:
         """One step. NotAsExpected when it ends otherwise than it should."""
-        self._machine.session.goal = GOALS.get(step.verb, self._machine.session.goal)
+        self._machine.session.head_for(GOALS.get(step.verb, self._machine.session.goal))
         if step.verb == "wait":
             self._wait(step)
         elif step.verb == "root":
@@ -105,7 +101,7 @@ class StepRunner:
         text = self._ask(
             f'for c in {SYSFS}/cells/*; do [ -e "$c/name" ] && '
             'echo "$(cat $c/state):$(cat $c/cpus_failed_list):$(cat $c/name)"; done; true',
-            ANSWER,
+            None,
         )
         if text is None:
             self.lost = True
@@ -139,7 +135,7 @@ class StepRunner:
         cell = self._scenario.cells[step.what]
         if step.verb == "create":
             return ["jailhouse", "cell", "create", f"{DIRECTORY}/{self._configs[cell.key].file}"]
-        words = ["jailhouse", "cell", step.verb, cell.name]
+        words = ["jailhouse", "cell", step.verb, "--name", cell.name]
         if step.verb == "load":
             inmate = step.options.get("inmate", cell.inmate)
             line = step.options.get("command-line", cell.command_line)
@@ -163,13 +159,13 @@ class StepRunner:
         last = "$((1 << $(sed 's/.*[-,]//' /sys/devices/system/cpu/online)))"
         shell.run(f"taskset {last} setsid sh -c {inner} >/dev/null 2>&1 </dev/null &", deadline)
         traps = self._machine.lifecycle.watch.traps
-        end = time.monotonic() + float(step.options.get("within", PATIENCE)) * min(3.0, deadline.scale)
+        end = time.monotonic() + float(step.options.get("within", self._limits.idle("hang"))) * min(3.0, deadline.scale)
         before, trapped = len(traps), False
         while time.monotonic() < end:
             self._machine.lifecycle.watch.pause(POLL)
             if len(traps) > before and not trapped:
                 trapped, end = True, min(end, time.monotonic() + AFTER_TRAP)
-            answer = self._ask(f"cat {base}.c 2>/dev/null && cat {base}.o; true", ANSWER)
+            answer = self._ask(f"cat {base}.c 2>/dev/null && cat {base}.o; true", None)
             if answer is None:
                 return NEVER, ""
             code, _, text = answer.partition("\n")
@@ -177,15 +173,16 @@ class StepRunner:
                 return int(code), text
         return NEVER, ""
 
-    def _ask(self, script: str, seconds: float) -> str | None:
-        """What the root cell answers within `seconds`; None when it does not."""
-        deadline = Deadline(Limits({"answer": seconds}), "answer", "the root cell's answer")
+    def _ask(self, script: str, seconds: float | None) -> str | None:
+        """What the root cell answers within `seconds`, or the target's limit `answer`; None when it does not."""
+        limit = self._limits.idle("answer") if seconds is None else seconds
+        deadline = Deadline(Limits({"answer": limit}), "answer", "the root cell's answer")
         try:
             return self._machine.lifecycle.root.shell.run(script, deadline).text
         except (TimeLimit, AgentLost):
             return None
 
-    def answers(self, seconds: float = ANSWER) -> bool:
+    def answers(self, seconds: float | None = None) -> bool:
         """Whether the root cell answers."""
         return self._ask("echo alive", seconds) == "alive\n"
 
@@ -193,7 +190,7 @@ class StepRunner:
 
     def _root(self, step: Step) -> None:
         with self._machine.session.step(f"root cell {step.what}", "command"):
-            alive = self.answers(float(step.options.get("within", ANSWER)))
+            alive = self.answers(step.options.get("within"))
             if alive != (step.what == "alive"):
                 raise NotAsExpected(f"the root cell {'answers' if alive else 'does not answer'}; expected: {step.what}")
 

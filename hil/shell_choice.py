@@ -74,7 +74,7 @@ class ShellChoice:
             with session.step(f"send {what}", "send", what) as deadline:
 
                 def tell(text: str) -> None:
-                    session.events.state(session.goal.value, deadline.limit, f"{what}: {text}")
+                    session.tell(deadline, f"{what}: {text}")
 
                 path = sender.send(self.watch, deadline, tell)
             with session.step("start the agent that was sent", "agent", "the agent's hello") as deadline:

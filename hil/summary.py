@@ -8,11 +8,11 @@ from pathlib import Path
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console as Terminal
-from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
 from hil.events import VerdictEvent
+from hil.harmless_text import harmless_line
 from hil.manifest import Manifest, read_manifest
 from hil.record import STATISTICS, Record
 from hil.run_log import read_events
@@ -27,10 +27,15 @@ def show(run: Path, terminal: Terminal) -> None:
     if records:
         show_figures(records, terminal)
         for line in conditions(records, read_manifest(run / "manifest.json")):
-            terminal.print(Text(line), soft_wrap=True)
+            terminal.print(safe(line), soft_wrap=True)
     show_verdict(log.verdict(), terminal)
     report = run / "report.html"
-    terminal.print(Text(f"report: {report}" if report.exists() else f"run directory: {run}"), soft_wrap=True)
+    terminal.print(safe(f"report: {report}" if report.exists() else f"run directory: {run}"), soft_wrap=True)
+
+
+def safe(text: str, style: str = "") -> Text:
+    """Text for the terminal: a record's words come from the machine, where any program can make its checksum."""
+    return Text(harmless_line(text), style=style)
 
 
 def show_figures(records: Sequence[Record], terminal: Terminal) -> None:
@@ -39,23 +44,23 @@ def show_figures(records: Sequence[Record], terminal: Terminal) -> None:
     if terminal.measure(wide, options=terminal.options.update(width=1000)).maximum <= terminal.width:
         terminal.print(wide)
         return
-    terminal.print(Text(f"{records[0].probe}, µs", style="italic"))
+    terminal.print(safe(f"{records[0].probe}, µs", "italic"))
     for record in records:
         names = [(name.replace("_", "."), microseconds(record.statistic_ns(name))) for name in STATISTICS]
         figures = ", ".join(f"{name}\u00a0{value}" for name, value in [("count", str(record.count)), *names])
-        terminal.print(Text(record.series, style="bold") + Text(f": {figures}", style="default"))
+        terminal.print(safe(record.series, "bold") + Text(f": {figures}", style="default"))
 
 
 def show_verdict(verdict: VerdictEvent, terminal: Terminal) -> None:
     """One line: the outcome and its reason."""
     word = verdict.outcome.value
-    terminal.print(Text(word, style=STYLES[word]) + Text(f": {verdict.reason}", style="default"), soft_wrap=True)
+    terminal.print(Text(word, style=STYLES[word]) + safe(f": {verdict.reason}", "default"), soft_wrap=True)
 
 
 def table(records: Sequence[Record]) -> Table:
     """A row a series, in microseconds."""
     result = Table(
-        title=f"{escape(records[0].probe)}, µs",
+        title=safe(f"{records[0].probe}, µs"),
         title_justify="left",
         box=SIMPLE_HEAD,
         padding=(0, 1, 0, 0),
@@ -68,7 +73,7 @@ def table(records: Sequence[Record]) -> Table:
         result.add_column(name.replace("_", "."), justify="right", no_wrap=True)
     for record in records:
         cells = [microseconds(record.statistic_ns(name)) for name in STATISTICS]
-        result.add_row(Text(record.series), str(record.count), *cells)
+        result.add_row(safe(record.series), str(record.count), *cells)
     return result
 
 

@@ -12,35 +12,9 @@ import yaml
 
 from hil import places
 from hil.errors import WrongUse
+from hil.limits import USUAL_LIMITS, WAITS
 from hil.names import choose
 from hil.ssh_address import SshAddress
-
-WAITS = (
-    "power",
-    "connect",
-    "boot",
-    "login",
-    "shell",
-    "agent",
-    "send",
-    "enable",
-    "driver",
-    "create",
-    "load",
-    "start",
-    "run",
-    "collect",
-    "destroy",
-    "disable",
-    "command",
-    "silence",
-    "hello",
-    "write",
-)
-"""Every wait that a session knows by name; a target gives each one its limit in seconds, for an idle host."""
-
-USUAL_LIMITS = {"send": 600.0, "silence": 15.0, "hello": 2.0, "write": 10.0}
-"""Limits of waits that hardly depend on the target: it need not name them."""
 
 
 @dataclass(frozen=True)
@@ -154,10 +128,6 @@ def load(typed: str) -> Target:
 
 
 def _target(name: str, directory: Path, data: dict[str, Any]) -> Target:
-    limits = USUAL_LIMITS | {str(wait): float(seconds) for wait, seconds in data["limits"].items()}
-    missing = [wait for wait in WAITS if wait not in limits]
-    if missing:
-        raise WrongUse(f"{directory}/target.yaml: no limit for {', '.join(missing)}")
     virtual = data.get("virtual_time")
     return Target(
         name=name,
@@ -169,12 +139,24 @@ def _target(name: str, directory: Path, data: dict[str, Any]) -> Target:
         shell_hint=str(data["shell_hint"]),
         machine=_machine(data["machine"]),
         virtual_machine=None if virtual is None else _machine(data["machine"] | virtual),
-        limits=limits,
+        limits=_limits(directory, data["limits"]),
         memory_map=tuple(data.get("memory_map", ())),
         probes={str(key): _probe(str(key), probe) for key, probe in data.get("probes", {}).items()},
         line=LineUse(**{str(key): int(value) for key, value in data.get("console", {}).items()}),
         ssh=_ssh(directory, data),
     )
+
+
+def _limits(directory: Path, data: Mapping[Any, Any]) -> Mapping[str, float]:
+    limits = {**USUAL_LIMITS, **{str(wait): float(seconds) for wait, seconds in data.items()}}
+    where = f"{directory}/target.yaml: limits"
+    for wait, seconds in limits.items():
+        choose(f"wait (in {where})", wait, WAITS)
+        if not 0 < seconds < float("inf"):
+            raise WrongUse(f"{where}: '{wait}' is {seconds:g}; it must be a number of seconds")
+    if missing := [wait for wait in WAITS if wait not in limits]:
+        raise WrongUse(f"{where}: none for {', '.join(missing)}")
+    return limits
 
 
 def _ssh(directory: Path, data: dict[str, Any]) -> SshAddress | None:

@@ -5,11 +5,11 @@ from __future__ import annotations
 
 import codecs
 import re
-import threading
 import time
 from collections.abc import Callable
 from typing import Any, Protocol, TypeVar
 
+from hil.background import TICK, Background
 from hil.console import Console
 from hil.errors import ConsoleLost, Flooded, KernelPanic, MachineDied, Trapped
 from hil.flood import FloodGauge
@@ -20,7 +20,8 @@ T = TypeVar("T")
 
 PANIC = re.compile(r"Kernel panic - not syncing: ?([^\r\n]*)[\r\n]")
 TAIL = 640
-TICK = 0.02
+# None of these is a wait that ends a run, so none has a name among the limits: they say how long a report may go on
+# that has begun. A machine that is slower than they think costs a report its last lines in a reason.
 QUIET = 0.3
 """Silence that ends a report of which something is missing."""
 QUIET_WHOLE = 0.05
@@ -54,7 +55,7 @@ class Watch:
         self._on_trap = on_trap
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
         self._tail = ""
-        self._worker: threading.Thread | None = None
+        self._worker: Background[Any] | None = None
         self.flood: FloodGauge | None = None
 
     def text(self, seconds: float) -> str:
@@ -74,35 +75,22 @@ class Watch:
 
     def work(self, job: Callable[[], T], deadline: Deadline) -> T:
         """Runs a blocking `job` in a thread of its own and reads the console meanwhile."""
-        result: list[T] = []
-        failure: list[BaseException] = []
-        done = threading.Event()
-
-        def body() -> None:
-            try:
-                result.append(job())
-            except BaseException as error:  # noqa: B036 - handed to the waiting thread
-                failure.append(error)
-            finally:
-                done.set()
-
-        self._worker = threading.Thread(target=body, daemon=True, name="agent")
-        self._worker.start()
-        while not done.wait(TICK):  # woken by the job's end: the console is looked at in between
+        work = Background(job, "agent")
+        self._worker = work
+        while not work.over():
             self.text(0.0)
             deadline.check(self.hint)
         self.text(0.0)
-        if failure:
-            raise failure[0]
-        return result[0]
+        return work.result()
 
     @property
     def working(self) -> bool:
         """Whether the last work is still under way."""
-        return self._worker is not None and self._worker.is_alive()
+        return self._worker is not None and self._worker.alive
 
     def end(self, patience: float = 5.0) -> None:
-        """Waits for work that was broken off and is about to end."""
+        """Waits for work that was broken off and is about to end. Where it does not, its thread ends with the process:
+        no verdict depends on it."""
         if self._worker is not None:
             self._worker.join(patience)
 
@@ -133,9 +121,12 @@ class Watch:
     def hint(self) -> str:
         """What is known when a wait passes its limit: the machine's word, the console's silence, its last lines."""
         said = [self.machine.condition(), f"the console has been silent for {self.console.silent_for():.1f} s"]
-        if lines := self.last_lines():
-            said.append("its last lines: " + " | ".join(f'"{line}"' for line in lines))
-        return "; ".join(s for s in said if s)
+        return "; ".join(s for s in [*said, self.last_words()] if s)
+
+    def last_words(self) -> str:
+        """The console's last lines, for a reason; says so where there is none."""
+        lines = [f'"{line}"' for line in self.last_lines()]
+        return f"the console's last lines: {' | '.join(lines)}" if lines else "the console has shown no line"
 
     def last_lines(self, count: int = 3) -> list[str]:
         """The last lines on the console that hold anything, without control characters."""
@@ -174,6 +165,8 @@ class Watch:
         raise Flooded(f"the console is flooded with {rate / 1000:.0f} kB/s of text that is not the kernel's: {lines}")
 
     def _machine_died(self, patience: float = 1.0) -> MachineDied | None:
+        """How the machine died, once its console has ended. Its end takes a moment to be seen; a longer one costs the
+        reason a word, the verdict is the same."""
         end = time.monotonic() + patience
         while (how := self.machine.died()) is None and time.monotonic() < end:
             time.sleep(TICK)

@@ -22,13 +22,15 @@ from hil.verdict import Outcome
 from hil.run_directory import RUNNING
 from reports.run import Run, load
 
-FORMAT = 2
+WALL, VIRTUAL = "wall", "virtual"
+"""What the figures count: time, or instructions at one nanosecond each (`hil run --virtual-time`)."""
+FORMAT = 3
 Row = tuple[object, ...]
 _SCHEMA = """
 CREATE TABLE runs (
     name TEXT PRIMARY KEY, started TEXT NOT NULL, verdict TEXT NOT NULL, reason TEXT NOT NULL, seconds REAL NOT NULL,
     version TEXT NOT NULL, target TEXT NOT NULL, bench TEXT NOT NULL, machine TEXT NOT NULL, host TEXT NOT NULL,
-    hypervisor TEXT NOT NULL, kernel TEXT NOT NULL, contention TEXT NOT NULL, chaos TEXT NOT NULL
+    hypervisor TEXT NOT NULL, kernel TEXT NOT NULL, contention TEXT NOT NULL, chaos TEXT NOT NULL, clock TEXT NOT NULL
 );
 CREATE TABLE series (
     run TEXT NOT NULL REFERENCES runs (name) ON DELETE CASCADE, probe TEXT NOT NULL, series TEXT NOT NULL,
@@ -38,7 +40,12 @@ CREATE TABLE series (
 );
 CREATE INDEX runs_by_conditions ON runs (target, bench, machine, host, hypervisor, kernel, contention, started);
 """
-_FROM_1 = "ALTER TABLE runs ADD COLUMN chaos TEXT NOT NULL DEFAULT '';"  # before there was chaos in a manifest
+# What the formats before this one lack: chaos since 2; the clock since 3, which QEMU's arguments tell.
+_FROM_1 = "ALTER TABLE runs ADD COLUMN chaos TEXT NOT NULL DEFAULT '';"
+_FROM_2 = (
+    f"ALTER TABLE runs ADD COLUMN clock TEXT NOT NULL DEFAULT '{WALL}';"
+    f"UPDATE runs SET clock = '{VIRTUAL}' WHERE machine LIKE '% -icount %';"
+)
 
 
 @dataclass(frozen=True)
@@ -53,13 +60,15 @@ class Conditions:
     kernel: str
     contention: str
     chaos: str = ""
+    clock: str = WALL
 
     @staticmethod
     def of(run: Run) -> Conditions:
         """Those that a run took place under."""
         m = run.manifest
         host = f"{m.host.get('name', '')} {m.host.get('cpu', '')} x{m.host.get('cpus', '')}"
-        return Conditions(m.target, m.bench, m.machine, host, m.hypervisor, m.kernel, m.contention, m.chaos)
+        clock = VIRTUAL if m.virtual_time else WALL
+        return Conditions(m.target, m.bench, m.machine, host, m.hypervisor, m.kernel, m.contention, m.chaos, clock)
 
     def differences(self, other: Conditions) -> list[str]:
         """Names of the conditions that differ."""
@@ -115,8 +124,9 @@ class History:
         (version,) = self._db.execute("PRAGMA user_version").fetchone()
         if version == 0:
             self._db.executescript(f"BEGIN; {_SCHEMA} PRAGMA user_version = {FORMAT}; COMMIT;")
-        elif version == 1:
-            self._db.executescript(f"BEGIN; {_FROM_1} PRAGMA user_version = {FORMAT}; COMMIT;")
+        elif version in (1, 2):
+            missing = _FROM_2 if version == 2 else _FROM_1 + _FROM_2
+            self._db.executescript(f"BEGIN; {missing} PRAGMA user_version = {FORMAT}; COMMIT;")
         elif version != FORMAT:
             raise InfrastructureError(f"{self._path} is a history of format {version}; this hil knows {FORMAT}")
 
@@ -131,11 +141,11 @@ class History:
         row += (manifest.versions.get("hil", ""), *astuple(Conditions.of(run)))
         with self._db:
             self._db.execute("DELETE FROM runs WHERE name = ?", (run.name,))
-            self._db.execute(f"INSERT INTO runs VALUES ({_marks(row)})", row)
+            self._db.execute(f"INSERT INTO runs VALUES ({_marks(row)})", _storable(row))
             for record in run.records:
                 values: Row = (run.name, record.probe, record.series, mode_text(record), record.tick_ns, record.count)
                 values += (record.lost, *(record.statistic_ns(name) for name in STATISTICS))
-                self._db.execute(f"INSERT OR REPLACE INTO series VALUES ({_marks(values)})", values)
+                self._db.execute(f"INSERT OR REPLACE INTO series VALUES ({_marks(values)})", _storable(values))
 
     def scan(self, runs_dir: Path) -> list[str]:
         """Takes in every finished run below `runs_dir` that is not known yet; returns what could not be read."""
@@ -154,7 +164,7 @@ class History:
         """The latest runs, the latest last."""
         rows = self._db.execute(
             "SELECT name, started, verdict, reason, seconds, version, target, bench, machine, host, hypervisor, kernel,"
-            " contention, chaos FROM runs WHERE (?1 = '' OR target = ?1) AND (?2 = '' OR bench = ?2)"
+            " contention, chaos, clock FROM runs WHERE (?1 = '' OR target = ?1) AND (?2 = '' OR bench = ?2)"
             " ORDER BY started DESC, name DESC LIMIT ?3",
             (target, bench, limit),
         ).fetchall()
@@ -183,6 +193,11 @@ class History:
             yield _past_series(*row)
 
 
+def _storable(values: Row) -> Row:
+    """SQLite takes UTF-8; a path or a word that was typed may hold bytes that are none."""
+    return tuple(value.encode("utf-8", "replace").decode() if isinstance(value, str) else value for value in values)
+
+
 def _marks(values: Row) -> str:
     return ", ".join("?" * len(values))
 
@@ -207,7 +222,9 @@ def opened(path: Path) -> Iterator[History]:
 
 
 def write_csv(history: History, runs: Iterable[PastRun], out: TextIO) -> None:
-    """A line a run, a column a figure, in ns: what Apache Otava's CSV importer and any spreadsheet read."""
+    """A line a run, a column a figure, in ns: what Apache Otava's CSV importer and any spreadsheet read. A column is of
+    one clock: figures in virtual time have columns of their own.
+    """
     table = [(run, _figures(history, run)) for run in runs]
     columns = list(dict.fromkeys(column for _, figures in table for column in figures))
     conditions = [f.name for f in fields(Conditions)]
@@ -220,4 +237,5 @@ def write_csv(history: History, runs: Iterable[PastRun], out: TextIO) -> None:
 
 def _figures(history: History, run: PastRun) -> dict[str, float]:
     measured = history.series_of(run.name)
-    return {f"{one.series}.{name}": ns for one in measured for name, ns in one.ns.items()}
+    clock = "virtual-time." if run.conditions.clock == VIRTUAL else ""
+    return {f"{clock}{one.series}.{name}": ns for one in measured for name, ns in one.ns.items()}

@@ -26,7 +26,7 @@ _PROPERTY_STATISTICS = ("min", "p50", "p90", "p99", "p99_9", "max")
 
 def junit(run: Run) -> bytes:
     """The document, UTF-8."""
-    suite = ET.Element("testsuite", name=f"{run.manifest.target}.{run.manifest.bench}")
+    suite = ET.Element("testsuite", name=_xml(f"{run.manifest.target}.{run.manifest.bench}"))
     _properties(suite, run)
     for step in run.log.steps():
         _step_case(suite, step, run)

@@ -40,14 +40,13 @@ class Run:
 def load(run_dir: Path) -> Run:
     """Read a run directory. A file that the run did not come to write counts as empty, and the log's damage says so.
     RecordError: the manifest is wrong; OSError: a file is there and cannot be read."""
-    times = _bytes(run_dir / "console.times").decode("ascii", "replace").split("\n")
     log = read_events(run_dir / "events.jsonl")
     return Run(
         name=run_dir.resolve().name,
         manifest=_manifest(run_dir / "manifest.json", log),
         log=log,
         console=_bytes(run_dir / "console.raw"),
-        console_times=tuple(parse_console_times(times)),
+        console_times=tuple(parse_console_times(_bytes(run_dir / "console.times"))),
     )
 
 

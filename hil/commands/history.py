@@ -15,11 +15,16 @@ from hil.commands.kinds import Whole
 from hil import places
 from hil.harmless_text import harmless_line
 from hil.run_directory import writing
-from reports.history import History, PastRun, opened, write_csv
+from reports.history import VIRTUAL, WALL, History, PastRun, opened, write_csv
 from reports.units import NBSP, duration, seconds
 
 WIDE = 80
 """Columns that the table needs; a narrower terminal gets a paragraph a run, so that no figure is cut."""
+CLOCKS = {
+    WALL: "Wall clock",
+    VIRTUAL: "Virtual time: figures count instructions, a nanosecond each",
+}
+"""What is said of the runs of a clock."""
 STYLES = {"pass": "green", "fail": "red", "trap": "red", "infrastructure-error": "yellow"}
 
 
@@ -40,13 +45,21 @@ def command(target: str, probe: str, limit: int, csv: Path | None) -> None:
                 write_csv(history, runs, file)
         if not runs:
             terminal.print(_text(f"no such run in {places.runs()} yet"))
-        elif terminal.width >= WIDE:
-            terminal.print(_table(history, runs))
-        else:
-            for run in runs:
-                contention, took, p50, p99 = _cells(history, run)
-                figures = f"; p50 {p50}, p99 {p99}" if p50 else ""
-                terminal.print(_text(f"{run.name}: {run.verdict}; {contention}, took {took}{figures}"))
+        for clock, title in CLOCKS.items():
+            if of_clock := [run for run in runs if run.conditions.clock == clock]:
+                _show(terminal, history, of_clock, title)
+
+
+def _show(terminal: Terminal, history: History, runs: list[PastRun], title: str) -> None:
+    """The runs of one clock: figures of two clocks never stand below each other."""
+    if terminal.width >= WIDE:
+        terminal.print(_table(history, runs, title))
+        return
+    terminal.print(_text(f"{title}:"))
+    for run in runs:
+        contention, took, p50, p99 = _cells(history, run)
+        figures = f"; p50 {p50}, p99 {p99}" if p50 else ""
+        terminal.print(_text(f"{run.name}: {run.verdict}; {contention}, took {took}{figures}"))
 
 
 def _cells(history: History, run: PastRun) -> list[str]:
@@ -57,8 +70,9 @@ def _cells(history: History, run: PastRun) -> list[str]:
     return [run.conditions.contention + chaos, seconds(run.seconds), *figures]
 
 
-def _table(history: History, runs: list[PastRun]) -> Table:
-    table = Table(box=SIMPLE_HEAD, pad_edge=False, caption="figures: of each run's first series")
+def _table(history: History, runs: list[PastRun], title: str) -> Table:
+    caption = "figures: of each run's first series"
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, title=title, title_justify="left", caption=caption)
     table.add_column("run", overflow="fold", min_width=16)
     for column in ("verdict", "contention"):
         table.add_column(column, overflow="fold", min_width=10)

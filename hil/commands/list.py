@@ -7,16 +7,18 @@ import click
 import yaml
 
 from hil import places, target
+from hil.limits import WAITS
 from hil.names import choose
 
-KINDS = ("targets", "probes", "scenarios")
+KINDS = ("targets", "probes", "scenarios", "limits")
 
 
 @click.command("list")
 @click.argument("kind")
 def command(kind: str) -> None:
-    """Lists KIND: targets, probes or scenarios."""
-    {"targets": targets, "probes": probes, "scenarios": scenarios}[choose("kind of list", kind, KINDS)]()
+    """Lists KIND: targets, probes, scenarios or limits."""
+    lists = {"targets": targets, "probes": probes, "scenarios": scenarios, "limits": limits}
+    lists[choose("kind of list", kind, KINDS)]()
 
 
 def targets() -> None:
@@ -40,3 +42,11 @@ def scenarios() -> None:
     for path in sorted(places.scenarios().glob("*.yaml")):
         data = yaml.safe_load(path.read_text()) or {}
         click.echo(f"{path.stem:<32} {data.get('title', '')}")
+
+
+def limits() -> None:
+    """A line a wait: its limit on each target, in seconds on an idle host, and what it is for."""
+    on = {name: target.load(name).limits for name in target.names()}
+    click.echo("".join(f"{word:<12}" for word in ("wait", *on)) + "what is awaited (limits: seconds on an idle host)")
+    for wait, what in WAITS.items():
+        click.echo(f"{wait:<12}" + "".join(f"{seconds[wait]:<12g}" for seconds in on.values()) + what)

@@ -71,6 +71,8 @@ def command(**given: Any) -> None:
     options = RunOptions(command=("hil", *sys.argv[1:]), **given)
     if options.keep and options.json_events:
         raise WrongUse("--keep shows the console on stdout, --json-events wants it for JSON alone: use one of them")
+    if not options.contention.isprintable():
+        raise WrongUse("--contention is a label for people: it must be printable text")
     prepared = prepare(options)
     show = progress.choose(options.json_events)
     live = show.console if options.verbose else None

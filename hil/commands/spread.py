@@ -10,6 +10,7 @@ import click
 import reports
 
 from hil.commands.kinds import Whole
+from hil.harmless_text import harmless_line
 from hil.options import RunOptions
 from hil.prepare import prepare
 from hil.runner import Runner
@@ -31,7 +32,7 @@ def command(runs: int, **given: Any) -> None:
         finished = Runner(prepare(RunOptions(command=("hil", *sys.argv[1:]), **given)), [], None).run()
         print(f"run {number + 1} of {runs}: {finished.verdict.outcome.value} ({finished.path})", file=sys.stderr)
         if finished.verdict.exit_code != 0:
-            print(f"hil: {finished.verdict.reason}", file=sys.stderr)
+            print(f"hil: {harmless_line(finished.verdict.reason)}", file=sys.stderr)
             sys.exit(finished.verdict.exit_code)
         records.append(reports.load(finished.path).records)
     print(f"| series | figure | smallest ns | largest ns | most common ns | of {runs} runs | range |")
@@ -44,6 +45,6 @@ def row(spread: Spread) -> str:
     """One line of the table."""
     value, times = spread.most_common()
     return (
-        f"| {spread.series} | {spread.figure} | {min(spread.values):.0f} | {max(spread.values):.0f} | {value:.0f} | "
+        f"| {harmless_line(spread.series)} | {spread.figure} | {min(spread.values):.0f} | {max(spread.values):.0f} | {value:.0f} | "
         f"{times} | {100 * spread.relative:.2f} % |"
     )

@@ -34,7 +34,7 @@ constexpr auto kSlice = 100ms;     // between two looks at an interrupt
 constexpr auto kAfterDamage = 2ms; // quiet after a damaged frame before asking again: the rest may still be coming
 constexpr double kSmallestPiece = 16;
 constexpr double kFirstPiece = 512;
-constexpr auto kKillLimit = 500ms;
+constexpr auto kKillLimit = 500ms; // of saying it again: where none arrives, the command's own limit ends it
 // Pieces on their way to the agent at once: a terminal keeps 4095 bytes for its reader, and not every UART can stop a
 // sender.
 constexpr std::size_t kPutWindow = 3;

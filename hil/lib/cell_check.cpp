@@ -42,6 +42,20 @@ void drop_repeated(std::vector<Finding>& findings) {
 
 } // namespace
 
+std::string CheckedCell::name() const {
+    constexpr std::string_view digits = "0123456789abcdef";
+    std::string text;
+    for (const char c : config().name()) {
+        const auto byte = static_cast<unsigned char>(c);
+        if (byte >= 0x20 && byte < 0x7f) {
+            text += c;
+        } else {
+            text += {'\\', 'x', digits[byte >> 4], digits[byte & 0xf]};
+        }
+    }
+    return text;
+}
+
 std::string CheckedCell::region_name(size_t index) const {
     const auto& names = file_->named.names.memory;
     return index < names.size() && !names[index].empty() ? names[index] : std::to_string(index);

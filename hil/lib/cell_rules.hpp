@@ -14,7 +14,8 @@ class CheckedCell {
     [[nodiscard]] const CellConfig& config() const { return file_->named.config; }
     [[nodiscard]] const std::vector<jh_memory>& memory() const { return config().memory; }
     [[nodiscard]] bool is_root() const { return config().is_system(); }
-    [[nodiscard]] std::string name() const { return config().name(); }
+    /// For people: what is no printable ASCII is written as \xNN.
+    [[nodiscard]] std::string name() const;
     [[nodiscard]] std::string file() const { return file_->path.string(); }
     [[nodiscard]] bool is_arm() const { return config().architecture() != JH_ARCH_X86; }
     /// `memory region "ram"`

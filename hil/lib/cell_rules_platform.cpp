@@ -39,7 +39,7 @@ std::vector<uint32_t> without(const std::vector<uint32_t>& left, const std::vect
 }
 
 void check_name(CellCheck& check, const CheckedCell& cell) {
-    const std::string name = cell.name();
+    const std::string name = cell.config().name();
     if (name.size() >= JH_CELL_NAME_SIZE) {
         check.add(error, "name-unterminated", cell, "name", "its 32 bytes hold no NUL",
                   "the name runs on into the cell's id", "use at most 31 characters");

@@ -160,8 +160,8 @@ std::unique_ptr<Stream> Console::connect() {
             return stream;
         }
         if (SteadyClock::now() >= deadline) {
-            set_link(Link::lost, opened.error().message + ", within " +
-                                     std::to_string(options_.connect_limit.count() / 1000) + " s");
+            set_link(Link::lost, opened.error().message + " ('connect' has a limit of " +
+                                     std::to_string(options_.connect_limit.count() / 1000) + " s)");
             return nullptr;
         }
         pollfd polled{wake_.get(), POLLIN, 0};

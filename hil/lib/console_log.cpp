@@ -3,35 +3,79 @@
 
 #include <fcntl.h>
 
+#include <array>
 #include <cerrno>
 #include <cstring>
+#include <string_view>
 
 namespace hil {
+
+namespace {
+
+constexpr std::string_view kHeader = "hil console.times 2\n"; // also in hil/console_times.py
+
+void append_leb128(std::string& to, std::uint64_t value) {
+    for (; value > 0x7f; value >>= 7) {
+        to += static_cast<char>((value & 0x7f) | 0x80);
+    }
+    to += static_cast<char>(value);
+}
+
+} // namespace
 
 Result<ConsoleLog> ConsoleLog::create(const std::string& raw, const std::string& times) {
     ConsoleLog log;
     for (const auto& [path, fd] : {std::pair{&raw, &log.raw_}, std::pair{&times, &log.times_}}) {
-        *fd = FileDescriptor(::open(path->c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644));
+        *fd = FileDescriptor(::open(path->c_str(), O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0644));
         if (!fd->open()) {
             return Error{"cannot write the console's log " + *path + ": " + std::strerror(errno)};
         }
     }
     const off_t end = lseek(log.raw_.get(), 0, SEEK_END); // a log that goes on
     log.offset_ = end > 0 ? static_cast<std::uint64_t>(end) : 0;
+    if (Status begun = log.begin_times(times); !begun) {
+        return begun.error();
+    }
     return log;
 }
 
+Status ConsoleLog::begin_times(const std::string& path) {
+    std::array<char, kHeader.size()> found{};
+    const ssize_t count = pread(times_.get(), found.data(), found.size(), 0);
+    if (count == 0) {
+        return write_all(times_.get(), kHeader);
+    }
+    if (count < 0 || std::string_view(found.data(), static_cast<std::size_t>(count)) != kHeader) {
+        return Error{"cannot go on with the console's log " + path + ": it is of another form"};
+    }
+    return Nothing{};
+}
+
 Status ConsoleLog::append(std::span<const char> bytes, std::chrono::nanoseconds since_start) {
-    const std::uint64_t at = offset_;
+    const std::string date = dated(since_start.count() > 0 ? static_cast<std::uint64_t>(since_start.count()) : 0);
     offset_ += bytes.size();
-    if (!raw_.open() || failed_) {
+    if (!raw_.open() || failed_ || bytes.empty()) {
         return Nothing{};
     }
     if (Status status = write_all(raw_.get(), bytes); !status) {
         return status;
     }
-    const std::string line = std::to_string(at) + ' ' + std::to_string(since_start.count()) + '\n';
-    return write_all(times_.get(), line);
+    return write_all(times_.get(), date);
+}
+
+// The next piece's entry in console.times.
+std::string ConsoleLog::dated(std::uint64_t nanoseconds) {
+    std::string entry;
+    if (!before_ || nanoseconds < before_->second) {
+        append_leb128(entry, 0);
+        append_leb128(entry, offset_);
+        append_leb128(entry, nanoseconds);
+    } else {
+        append_leb128(entry, offset_ - before_->first);
+        append_leb128(entry, nanoseconds - before_->second);
+    }
+    before_ = {offset_, nanoseconds};
+    return entry;
 }
 
 Status ConsoleLog::write_all(int fd, std::span<const char> bytes) {

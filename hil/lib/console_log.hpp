@@ -4,16 +4,18 @@
 
 #include <chrono>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
+#include <utility>
 
 #include "hil/lib/file_descriptor.hpp"
 #include "hil/lib/result.hpp"
 
 namespace hil {
 
-/// Two files: the bytes, and lines "<offset of a piece> <nanoseconds since start>". Each piece is written at once: a
-/// killed controller leaves all that it had read.
+/// Two files: the bytes, and where and when each piece of them began, in the form that hil/console_times.py tells and
+/// reads. Each piece is written at once: a killed controller leaves all that it had read.
 class ConsoleLog {
   public:
     ConsoleLog() = default; ///< keeps nothing
@@ -24,9 +26,12 @@ class ConsoleLog {
 
   private:
     Status write_all(int fd, std::span<const char> bytes);
+    Status begin_times(const std::string& path);
+    [[nodiscard]] std::string dated(std::uint64_t nanoseconds);
     FileDescriptor raw_;
     FileDescriptor times_;
     std::uint64_t offset_ = 0;
+    std::optional<std::pair<std::uint64_t, std::uint64_t>> before_; ///< offset and nanoseconds of the piece before
     bool failed_ = false;
 };
 

@@ -3,22 +3,21 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
 import subprocess
-import xml.etree.ElementTree as ElementTree
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
 import pytest
-import reports
 from conftest import Bed, Boot, plan
+from verdict_checks import check
 
 from hil import places
-from hil.event_log import EventLog
 from hil.lifecycle import Plan
 from hil.run_directory import RUNNING, Holdings
 from hil.runner import judged
@@ -31,6 +30,8 @@ PROBE_RAM = 0x7000_0000
 MEASURE = "ivshmem-latency --warmup=20 --count=1000000 --timeout=1"
 SERIES = ("round-trip",)
 NOBODYS = 0x0C00_0000
+IN_RUN = "to 'running' (wait 'run'"
+LINES = "the console's last lines: \""
 BREAK_IN = 0xD402_4682
 """`hvc #0x1234`: a call that no hypervisor serves."""
 
@@ -58,16 +59,6 @@ def judge(bed: Bed, wanted: Plan, upto: State, before: Callable[[], None] = lamb
     return judged(machine, work)
 
 
-def junit(bed: Bed, verdict: Verdict) -> set[str]:
-    """The elements by which JUnit tells what happened, in the report of a run that ends with `verdict`."""
-    log = EventLog(bed.directory / "events.jsonl")
-    log.verdict(verdict)
-    log.close()
-    reports.write_all(bed.directory)
-    tree = ElementTree.parse(bed.directory / "junit.xml")
-    return {element.tag for element in tree.iter() if element.tag in ("failure", "error", "skipped")}
-
-
 def tidy(bed: Bed) -> None:
     """Destroys what a verdict left standing."""
     for cell in bed.machine.lifecycle.plan.cells:
@@ -84,16 +75,14 @@ def measuring(*cells: CellUse, program: str = MEASURE, **more: Any) -> Plan:
 def test_an_inmate_that_never_starts(bed: Bed) -> None:
     idle = replace(PROBE, inmate="fault.bin", command_line="act=idle")
     verdict = judge(bed, measuring(idle, program=f"{MEASURE} --handshake=1"), State.COLLECTED)
-    assert (verdict.outcome, verdict.exit_code) == (Outcome.INFRASTRUCTURE_ERROR, 4)
-    assert "did not become ready" in verdict.reason and "'running'" in verdict.reason
+    check(bed, verdict, Outcome.INFRASTRUCTURE_ERROR, IN_RUN, "did not become ready", LINES)
     tidy(bed)
 
 
 def test_the_wrong_image_for_a_cell(bed: Bed) -> None:
     wrong = replace(PROBE, inmate="hello.bin", command_line="interval_ms=500")
     verdict = judge(bed, measuring(wrong, program=f"{MEASURE} --handshake=1"), State.COLLECTED)
-    assert (verdict.outcome, verdict.exit_code) == (Outcome.INFRASTRUCTURE_ERROR, 4)
-    assert "did not become ready" in verdict.reason
+    check(bed, verdict, Outcome.INFRASTRUCTURE_ERROR, IN_RUN, "did not become ready", LINES)
     tidy(bed)
 
 
@@ -101,24 +90,25 @@ def test_an_inmate_that_stops_answering(bed: Bed) -> None:
     running = "while ! pidof ivshmem-latency; do sleep 0.1; done; sleep 2"
     stop = f"({running}; jailhouse cell shutdown ivshmem-latency) >/dev/null 2>&1 &"
     verdict = judge(bed, measuring(PROBE, program=f"{stop} {MEASURE}"), State.COLLECTED)
-    assert (verdict.outcome, verdict.exit_code) == (Outcome.FAIL, 1)
-    assert "stopped answering" in verdict.reason and not bed.machine.lifecycle.records
+    check(bed, verdict, Outcome.FAIL, IN_RUN, "stopped answering", LINES)
+    assert not bed.machine.lifecycle.records
     tidy(bed)
 
 
 def test_a_load_that_fails_ends_the_run_at_once(bed: Bed) -> None:
     beyond = replace(PROBE, load_address=0x4000_0000)
     verdict = judge(bed, measuring(beyond), State.COLLECTED)
-    assert (verdict.outcome, verdict.exit_code) == (Outcome.FAIL, 1)
-    assert "'loaded'" in verdict.reason and "does not fit" in verdict.reason
+    check(bed, verdict, Outcome.FAIL, "to 'loaded' (wait 'load'", "does not fit", LINES)
+    steps = [json.loads(line) for line in (bed.directory / "events.jsonl").read_text().splitlines()]
+    assert "jailhouse cell load" in str(steps[-1]) and steps[-1]["outcome"] == "failed", "nothing follows"
     tidy(bed)
 
 
 def test_an_inmate_that_floods_is_recognised_and_stopped(bed: Bed) -> None:
     flood = CellUse("hello.cell", "hello", "fault.bin", "act=flood")
     verdict = judge(bed, plan(cells=(flood,), program="sleep 600"), State.COLLECTED)
-    assert (verdict.outcome, verdict.exit_code) == (Outcome.FAIL, 1)
-    assert re.search(r"flooded with \d+ kB/s .*fault: flood.*ended it by shutting cell 'hello' down", verdict.reason)
+    reason = check(bed, verdict, Outcome.FAIL, IN_RUN)
+    assert re.search(r"flooded with \d+ kB/s .*fault: flood.*ended it by shutting cell 'hello' down", reason)
     assert bed.root.script("echo still here", "command").out == b"still here\n"
     tidy(bed)
 
@@ -142,9 +132,7 @@ def test_an_inmate_that_traps_in_mid_measurement(own: Bed) -> None:
         own.root.script(f"devmem {ring:#x} 32 {BREAK_IN:#x}", "command")
 
     verdict = judge(own, measuring(PROBE), State.COLLECTED, mine)
-    assert (verdict.outcome, verdict.exit_code) == (Outcome.TRAP, 3)
-    assert 'cell "ivshmem-latency"' in verdict.reason and "'running'" in verdict.reason
-    assert junit(own, verdict) == {"failure"}
+    check(own, verdict, Outcome.TRAP, IN_RUN, 'cell "ivshmem-latency"', LINES)
 
 
 PARKS = (State.ENABLED, State.CREATED, State.LOADED, State.RUNNING, State.COLLECTED, State.DESTROYED)
@@ -167,8 +155,7 @@ def test_the_root_parks(own: Bed, state: State) -> None:
             before = judge(own, measuring(PROBE, program=MEASURE.replace("1000000", "100")), state)
             assert before.outcome is Outcome.PASS, before.reason
         verdict = judged(own.machine, act)
-    assert (verdict.outcome, verdict.exit_code) == (Outcome.TRAP, 3), verdict.reason
-    assert 'cell "qemu-root"' in verdict.reason and f"'{state.value}'" in verdict.reason
+    check(own, verdict, Outcome.TRAP, f"'{state.value}' (wait '", 'cell "qemu-root"', "CPU", "parked", LINES)
 
 
 @contextmanager
@@ -189,10 +176,9 @@ def hangs(bed: Bed, state: State) -> str:
     """The reason of the verdict when QEMU stands still on the way to `state`."""
     with hanging(bed):
         verdict = judged(bed.machine, lambda: bed.machine.session.transition(state))
-    assert (verdict.outcome, verdict.exit_code) == (Outcome.INFRASTRUCTURE_ERROR, 4), verdict.reason
-    assert "QEMU does not answer its control socket: it hangs or is stopped" in verdict.reason
-    assert f"to '{state.value}'" in verdict.reason and "passed its limit of" in verdict.reason
-    return verdict.reason
+    said = (f"to '{state.value}' (wait '", "passed its limit of", "idle host, times 0.05", "has been silent for", LINES)
+    hung = "QEMU does not answer its control socket: it hangs or is stopped"
+    return check(bed, verdict, Outcome.INFRASTRUCTURE_ERROR, hung, *said)
 
 
 def test_qemu_hangs_before_the_agent(boot: Boot) -> None:
@@ -217,33 +203,29 @@ def test_a_flood_that_the_root_cannot_stop(own: Bed) -> None:
     killed = "sleep 2; kill -9 $PPID $(pidof hil-agent); sleep 600"
     own.machine.session.limits.forced = 0.5
     verdict = judge(own, plan(cells=(flood,), program=killed), State.COLLECTED)
-    assert (verdict.outcome, verdict.exit_code) == (Outcome.FAIL, 1), verdict.reason
-    assert re.search(r"flooded with \d+ kB/s .*fault: flood", verdict.reason)
-    assert "could not shut cell 'hello' down, the machine is switched off" in verdict.reason
+    reason = check(own, verdict, Outcome.FAIL, "could not shut cell 'hello' down, the machine is switched off")
+    assert re.search(r"flooded with \d+ kB/s .*fault: flood", reason)
 
 
 def test_a_kernel_panic(own: Bed) -> None:
     verdict = judged(own.machine, lambda: _ignore(own.root.script("echo c > /proc/sysrq-trigger", "command")))
-    assert (verdict.outcome, verdict.exit_code) == (Outcome.FAIL, 1)
-    assert "panicked: sysrq triggered crash" in verdict.reason
-    assert junit(own, verdict) == {"failure"}
+    check(own, verdict, Outcome.FAIL, "'enabled' (wait 'command'", "panicked: sysrq triggered crash", LINES)
 
 
 def test_an_agent_that_is_killed(own: Bed) -> None:
     work = "kill -9 $PPID $(pidof hil-agent); sleep 60"
     verdict = judged(own.machine, lambda: _ignore(own.root.script(work, "run")))
-    assert (verdict.outcome, verdict.exit_code) == (Outcome.INFRASTRUCTURE_ERROR, 4)
-    assert "the agent did not answer" in verdict.reason and len(verdict.reason) < 900
-    assert junit(own, verdict) == {"error"}
+    said = ("the agent did not answer", "'silence' has a limit of", "QEMU says that the machine is running", LINES)
+    assert len(check(own, verdict, Outcome.INFRASTRUCTURE_ERROR, "'enabled' (wait 'run'", *said)) < 1000
 
 
 def test_a_silent_console(boot: Boot, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HIL_TIMEOUT_SCALE", "0.2")
     machine = boot(plan(), kernel_args="console=ttyS31 mem=768M rdinit=/init cryptomgr.notests", upto=State.OFF)
     verdict = judged(machine.machine, lambda: machine.machine.session.transition(State.BOOT))
-    assert (verdict.outcome, verdict.exit_code) == (Outcome.INFRASTRUCTURE_ERROR, 4)
-    assert "'boot' passed its limit of 6 s while waiting for first console text" in verdict.reason
-    assert "QEMU says that the machine is running" in verdict.reason
+    said = ("to 'boot' (wait 'boot'", "'boot' passed its limit of 6 s while waiting for first console text")
+    known = ("QEMU says that the machine is running", "the console has shown no line")
+    check(machine, verdict, Outcome.INFRASTRUCTURE_ERROR, *said, *known)
 
 
 def _ignore(answer: object) -> None:

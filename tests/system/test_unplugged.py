@@ -18,6 +18,7 @@ from pathlib import Path
 
 import pytest
 from conftest import Boot, plan
+from verdict_checks import check
 
 import hil.machine
 from hil.runner import judged
@@ -123,5 +124,5 @@ def test_an_adapter_that_is_not_put_back(boot: Boot, adapter: Adapter) -> None:
     started = boot(plan(), upto=State.SHELL)
     adapter.pull_out()
     verdict = judged(started.machine, lambda: started.machine.session.transition(State.AGENT))
-    assert (verdict.outcome, verdict.exit_code) == (Outcome.INFRASTRUCTURE_ERROR, 4)
-    assert str(adapter.by_id) in verdict.reason and "'agent'" in verdict.reason, verdict.reason
+    said = ("to 'agent' (wait 'agent'", str(adapter.by_id), "'connect' has a limit of", "the console's last lines: ")
+    check(started, verdict, Outcome.INFRASTRUCTURE_ERROR, *said)

@@ -16,6 +16,7 @@ from random import Random
 
 import pytest
 from conftest import REPOSITORY, Command
+from verdict_checks import check_run
 
 from hil import leftovers
 from hil.event_schema import problems
@@ -25,6 +26,7 @@ from hil.run_log import read_events
 from hil.run_directory import RUNNING, UNFINISHED, Holdings
 from hil.verdict import Outcome
 
+BROKEN = Outcome.INFRASTRUCTURE_ERROR
 RUN = ("run", "--target", "qemu", "ivshmem-latency", "--warmup", "20", "--json-events")
 SHORT = (*RUN, "--count", "200")
 LONG = (*RUN, "--count", "1000000")
@@ -85,9 +87,8 @@ def tools(directory: Path, *names: str) -> str:
 
 def test_qemu_missing(hil: Command, tmp_path: Path) -> None:
     done = hil.run(*SHORT, PATH=tools(tmp_path / "bin", "sh", "setpriv"))
-    verdict = verdict_of(hil.only_run())
-    assert done.returncode == 4 and verdict.outcome is Outcome.INFRASTRUCTURE_ERROR
-    assert "cannot start qemu-system-aarch64" in verdict.reason and "hil doctor" in verdict.reason
+    said = ("to 'boot' (wait 'boot'", "cannot start qemu-system-aarch64", "hil doctor")
+    check_run(hil.only_run(), done.returncode, BROKEN, *said)
 
 
 def test_qemu_refuses_to_start(hil: Command, tmp_path: Path) -> None:
@@ -96,9 +97,8 @@ def test_qemu_refuses_to_start(hil: Command, tmp_path: Path) -> None:
     fake.write_text("#!/bin/sh\necho 'qemu-system-aarch64: no such machine'\nexit 1\n")
     fake.chmod(0o755)
     done = hil.run(*SHORT, PATH=path)
-    verdict = verdict_of(hil.only_run())
-    assert done.returncode == 4
-    assert "QEMU ended by itself with code 1: qemu-system-aarch64: no such machine" in verdict.reason
+    own = "QEMU ended by itself with code 1: qemu-system-aarch64: no such machine"
+    check_run(hil.only_run(), done.returncode, BROKEN, "to 'boot' (wait 'boot'", own)
 
 
 def test_qemu_starts_and_does_nothing(hil: Command, tmp_path: Path) -> None:
@@ -107,8 +107,8 @@ def test_qemu_starts_and_does_nothing(hil: Command, tmp_path: Path) -> None:
     fake.write_text('#!/bin/sh\n[ "$1" = --version ] || exec sleep 60\n')
     fake.chmod(0o755)
     done = hil.run(*SHORT, PATH=path, HIL_TIMEOUT_SCALE="0.1")
-    verdict = verdict_of(hil.only_run())
-    assert done.returncode == 4 and "'power' passed its limit of 2 s" in verdict.reason, verdict.reason
+    stretched = "(20 s on an idle host, times 0.1 by HIL_TIMEOUT_SCALE)"
+    check_run(hil.only_run(), done.returncode, BROKEN, "to 'boot'", "'power' passed its limit of 2 s", stretched)
     assert not processes_of(hil.runs)
 
 
@@ -132,11 +132,9 @@ def test_qemu_dies(hil: Command, state: str, step: str, words: tuple[str, ...]) 
     run = started.wait_for_state(state, step)
     (qemu,) = holdings(run).processes
     os.kill(qemu.pid, signal.SIGKILL)
-    assert started.end(30) == 4
-    verdict = verdict_of(run)
-    assert verdict.outcome is Outcome.INFRASTRUCTURE_ERROR and verdict.exit_code == 4
-    assert "QEMU was ended by SIGKILL" in verdict.reason and f"'{state}'" in verdict.reason
-    assert not (run / RUNNING).exists() and (run / "report.html").exists() and (run / "junit.xml").exists()
+    code = started.end(30)
+    check_run(run, code, BROKEN, f"to '{state}' (wait '", "QEMU was ended by SIGKILL", "; the console")
+    assert not (run / RUNNING).exists() and (run / "report.html").exists()
 
 
 @pytest.mark.parametrize(
@@ -154,10 +152,8 @@ def test_qemu_hangs(hil: Command, state: str, step: str) -> None:
     run = started.wait_for_state(state, step)
     held = holdings(run)
     os.kill(held.processes[0].pid, signal.SIGSTOP)
-    assert started.end(90) == 4
-    verdict = verdict_of(run)
-    assert verdict.outcome is Outcome.INFRASTRUCTURE_ERROR
-    assert "hangs or is stopped" in verdict.reason and f"'{state}'" in verdict.reason
+    code = started.end(90)
+    check_run(run, code, BROKEN, f"to '{state}' (wait '", "hangs or is stopped", "has been silent for", "; the console")
     assert gone(held.processes[0]) and not Path(held.scratch).exists()
 
 
@@ -167,11 +163,9 @@ def test_ctrl_c_stops_orderly(hil: Command, state: str, step: str) -> None:
     run = started.wait_for_state(state, step)
     held = holdings(run)
     started.process.send_signal(signal.SIGINT)
-    assert started.end(30) == 130
-    verdict = verdict_of(run)
-    assert verdict.outcome is Outcome.INFRASTRUCTURE_ERROR and verdict.exit_code == 130
-    assert "stopped by Ctrl-C" in verdict.reason and gone(held.processes[0])
-    assert not (run / RUNNING).exists() and (run / "report.html").exists()
+    code = started.end(30)
+    check_run(run, code, BROKEN, f"to '{state}' (wait '", "stopped by Ctrl-C", "; the console", interrupted=True)
+    assert gone(held.processes[0]) and not (run / RUNNING).exists() and (run / "report.html").exists()
 
 
 def test_ctrl_c_twice_stops_at_once(hil: Command) -> None:
@@ -356,7 +350,7 @@ def test_a_whole_run_passes_and_leaves_everything(hil: Command) -> None:
     ):
         assert word in done.stdout
     assert "Linux version" in done.stderr and "\x1b" not in done.stderr
-    assert verdict_of(run).outcome is Outcome.PASS
+    check_run(run, done.returncode, Outcome.PASS, "4 series measured")
     again = hil.run("report", run.name)
     assert again.returncode == 0 and "round-trip" in again.stdout
     replayed = hil.run("replay", "last")

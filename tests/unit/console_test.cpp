@@ -31,6 +31,30 @@ std::string file(const std::string& path) {
     return text.str();
 }
 
+// Offset and nanoseconds of each piece in a console.times, whose form hil/console_times.py tells.
+std::vector<std::pair<std::uint64_t, std::uint64_t>> dates(const std::string& content) {
+    const std::string_view header = "hil console.times 2\n";
+    EXPECT_TRUE(content.starts_with(header));
+    std::vector<std::uint64_t> numbers;
+    std::uint64_t value = 0;
+    int shift = 0;
+    for (const char c : std::string_view(content).substr(std::min(header.size(), content.size()))) {
+        value |= static_cast<std::uint64_t>(c & 0x7f) << shift;
+        shift = (c & 0x80) != 0 ? shift + 7 : 0;
+        if (shift == 0) {
+            numbers.push_back(std::exchange(value, 0));
+        }
+    }
+    std::vector<std::pair<std::uint64_t, std::uint64_t>> found;
+    for (std::size_t i = 0; i + 1 < numbers.size(); i += 2) {
+        const bool absolute = numbers[i] == 0;
+        i += absolute ? 1 : 0;
+        const auto before = absolute ? std::pair<std::uint64_t, std::uint64_t>{} : found.back();
+        found.emplace_back(before.first + numbers[i], before.second + numbers.at(i + 1));
+    }
+    return found;
+}
+
 // A console, and the machine's end of its line.
 struct Bench {
     FileDescriptor machine;
@@ -106,21 +130,32 @@ TEST(Console, KeepsEveryRawByteWithItsTime) {
         std::this_thread::sleep_for(5ms);
     }
     EXPECT_EQ(file(options.raw_path), all) << "on disk while the console is open: a killed controller loses nothing";
-    std::istringstream times(file(options.times_path));
-    std::uint64_t offset = 0;
-    std::int64_t nanoseconds = 0;
-    std::uint64_t last_offset = 0;
-    std::int64_t last_time = -1;
-    int lines = 0;
-    for (; times >> offset >> nanoseconds; ++lines) {
-        ASSERT_TRUE(lines == 0 ? offset == 0 : offset > last_offset);
-        ASSERT_GE(nanoseconds, last_time);
-        last_offset = offset;
-        last_time = nanoseconds;
+    const auto pieces = dates(file(options.times_path));
+    ASSERT_GT(pieces.size(), 5U);
+    EXPECT_EQ(pieces.front().first, 0U);
+    for (std::size_t i = 1; i < pieces.size(); ++i) {
+        EXPECT_GT(pieces[i].first, pieces[i - 1].first);
+        EXPECT_GE(pieces[i].second, pieces[i - 1].second);
     }
-    EXPECT_GT(lines, 5);
-    EXPECT_LT(last_offset, all.size());
-    EXPECT_LT(last_time, std::chrono::nanoseconds(10s).count());
+    EXPECT_LT(pieces.back().first, all.size());
+    EXPECT_LT(pieces.back().second, static_cast<std::uint64_t>(std::chrono::nanoseconds(10s).count()));
+}
+
+TEST(ConsoleLog, GoesOnInTheFilesOfAnEarlierOneAndInNoOthers) {
+    const Directory directory;
+    const std::string raw = directory.path + "/console.raw";
+    const std::string times = directory.path + "/console.times";
+    for (const auto& [text, when] : {std::pair{"early", 300ns}, std::pair{"late", 70ns}}) {
+        auto log = ConsoleLog::create(raw, times);
+        ASSERT_TRUE(log) << log.error().message;
+        EXPECT_TRUE(log.value().append(std::string_view(text), when));
+        EXPECT_TRUE(log.value().append(std::string_view("!"), when + 200ns));
+    }
+    EXPECT_EQ(file(raw), "early!late!");
+    using Piece = std::pair<std::uint64_t, std::uint64_t>;
+    EXPECT_EQ(dates(file(times)), (std::vector<Piece>{{0, 300}, {5, 500}, {6, 70}, {10, 270}}));
+    std::ofstream(times) << "0 1000000000\n";
+    EXPECT_FALSE(ConsoleLog::create(raw, times));
 }
 
 TEST(Console, TakesFramesOutOfTheTextAndTellsFacts) {

@@ -8,9 +8,8 @@ from collections.abc import Callable
 from typing import Any
 
 from hil.errors import ConsoleLost
-from hil.limits import Deadline, Limits
+from hil.limits import WAITS, Deadline, Limits
 from hil.shell import Answer
-from hil.target import WAITS
 
 
 def limits(seconds: float = 5.0) -> Limits:

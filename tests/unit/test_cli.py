@@ -9,15 +9,17 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 from click.testing import CliRunner
 
 from hil import hypervisor, target
 from hil.cli import COMMANDS, root
 from hil.commands import run
 from hil.errors import WrongUse
+from hil.limits import USUAL_LIMITS, WAITS
 from hil.names import choose, harmless
 from hil.options import RunOptions
-from hil.prepare import prepare
+from hil.prepare import patience, prepare
 from hil.progress import PlainProgress, sentence
 from hil.replay import merged, replay
 
@@ -89,13 +91,39 @@ def test_lists() -> None:
     runner = CliRunner()
     assert "QEMU virt" in runner.invoke(root, ["list", "targets"]).output
     assert "ivshmem-latency" in runner.invoke(root, ["list", "probes"]).output
+    limits = [line.split() for line in runner.invoke(root, ["list", "limits"]).output.splitlines()[1:]]
+    assert [words[0] for words in limits] == list(WAITS) and all(float(words[1]) > 0 for words in limits)
+
+
+def test_every_wait_is_in_the_documents() -> None:
+    document = (REPOSITORY / "docs/targets.md").read_text()
+    for wait, what in WAITS.items():
+        usual = f"{USUAL_LIMITS[wait]:g}" if wait in USUAL_LIMITS else "–"
+        assert f"| {wait} | {usual} | {what} |" in document
+
+
+@pytest.mark.parametrize(
+    ("change", "found"),
+    [({"silense": 3}, "did you mean 'silence'"), ({"boot": 0}, "'boot' is 0"), ({"run": float("nan")}, "'run' is nan")],
+)
+def test_a_target_s_wrong_limit_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change: dict[str, float], found: str
+) -> None:
+    source = REPOSITORY / "targets/qemu/target.yaml"
+    data = yaml.safe_load(source.read_text())
+    data["limits"] |= change
+    (tmp_path / "targets/mine").mkdir(parents=True)
+    (tmp_path / "targets/mine/target.yaml").write_text(yaml.safe_dump(data))
+    monkeypatch.setenv("HIL_ROOT", str(tmp_path))
+    with pytest.raises(WrongUse, match=found):
+        target.load("mine")
 
 
 def test_the_qemu_target_names_every_limit_and_probe() -> None:
     machine = target.load("qemu")
-    assert set(target.WAITS) <= set(machine.limits) and machine.emulated
+    assert set(WAITS) == set(machine.limits) and machine.emulated
     probe = machine.probe("ivshmem-latency")
-    values = {"root": "poll", "inmate": "interrupt", "warmup": 5, "count": 6, "patience": 1}
+    values = {"root": "poll", "inmate": "interrupt", "warmup": 5, "count": 6, **patience(machine)}
     assert "6" in probe.program.format(**values) and probe.cells[0].command_line.format(**values)
 
 

@@ -24,7 +24,7 @@ def schemas() -> dict[str, dict[str, object]]:
 
 def test_what_the_log_writes_is_as_the_schema_says(tmp_path: Path) -> None:
     log = EventLog(tmp_path / "events.jsonl")
-    log.state("boot", 30.0, "x")
+    log.state("boot", "boot", 30.0, 1.0, "x")
     log.step("boot", "x", 1.0, "ok")
     log.note("\x1b[31m")
     log.record(record().as_dict())

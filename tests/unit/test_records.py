@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from report_data import TRAP, events, manifest, record
 
-from hil.console_times import ConsoleTime, parse_console_times
+from hil.console_times import HEADER, ConsoleTime, console_times, parse_console_times, pieces
 from hil.events import TrapEvent, VerdictEvent, event_line, parse_event
 from hil.fields import RecordError
 from hil.manifest import Manifest
@@ -191,8 +192,27 @@ def test_a_wrong_manifest_is_refused(change: dict[str, Any], message: str) -> No
 
 
 def test_console_times_skip_what_a_kill_cut() -> None:
-    found = list(parse_console_times(["0 1000000000", "17 1500000000", "20", "x 3", ""]))
-    assert found == [ConsoleTime(0, 1.0), ConsoleTime(17, 1.5)]
+    of_old_runs = b"0 1000000000\n17 1500000000\n20\nx 3\n"
+    for content in (of_old_runs, console_times([(0, 10**9), (17, 15 * 10**8), (99, 10**12)])[:-1]):
+        assert list(parse_console_times(content)) == [ConsoleTime(0, 1.0), ConsoleTime(17, 1.5)]
+
+
+def test_console_times_keep_every_nanosecond_in_few_bytes() -> None:
+    wanted = [(0, 0), (4, 5_729), (8, 11_166), (9, 11_166), (16_000, 987_654_321_012)]
+    content = console_times(wanted)
+    assert list(pieces(content)) == wanted and len(content) - len(HEADER) <= 4 * len(wanted) + 3
+    backwards = [(7, 900), (3, 20), (5, 10)]  # a log that goes on where a clock began anew
+    assert list(pieces(console_times(backwards))) == backwards
+    assert list(pieces(HEADER)) == list(pieces(b"")) == []
+
+
+def test_console_times_may_hold_anything() -> None:
+    random = Random(20260401)
+    for _ in range(300):
+        noise = random.randbytes(random.randrange(60))
+        for content in (noise, HEADER + noise):
+            for offset, ns in pieces(content):
+                assert offset >= 0 and ns >= 0
 
 
 def test_a_busy_host_is_told_where_its_work_is_in_the_figures() -> None:

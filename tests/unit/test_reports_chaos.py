@@ -71,7 +71,9 @@ def test_a_history_from_before_there_was_chaos_is_taken_over(tmp_path: Path) -> 
     with opened(path) as history:
         history.add(run(tmp_path, "old"))
     with sqlite3.connect(path) as db:
-        db.executescript("ALTER TABLE runs DROP COLUMN chaos; PRAGMA user_version = 1;")
+        for column in ("chaos", "clock"):
+            db.execute(f"ALTER TABLE runs DROP COLUMN {column}")
+        db.execute("PRAGMA user_version = 1")
     with opened(path) as history:
         (old,) = history.runs()
         assert (old.name, old.conditions.chaos) == ("old", "")

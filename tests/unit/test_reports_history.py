@@ -71,6 +71,39 @@ def test_a_scan_takes_in_what_is_finished(tmp_path: Path, history: History) -> N
     assert len(history.runs()) == 3
 
 
+def test_the_clocks_are_kept_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HIL_RUNS", str(tmp_path / "runs"))
+    run(tmp_path, "timed")
+    run(tmp_path, "counted", 3.0, virtual_time=True)
+    for columns in ("60", "120"):
+        monkeypatch.setenv("COLUMNS", columns)
+        said = CliRunner().invoke(history_command.command, ["--csv", str(tmp_path / "all.csv")]).output
+        wall, title, virtual = said.partition("Virtual time: figures count instructions")
+        assert "Wall clock" in wall and "timed" in wall and "counted" not in wall
+        assert title and "counted" in virtual and "timed" not in virtual
+    rows = {row["run"]: row for row in csv.DictReader((tmp_path / "all.csv").open())}
+    assert rows["timed"]["clock"] == "wall" and rows["counted"]["clock"] == "virtual"
+    assert rows["timed"]["round-trip.p50"] and not rows["counted"]["round-trip.p50"]
+    assert rows["counted"]["virtual-time.round-trip.p50"] and not rows["timed"]["virtual-time.round-trip.p50"]
+
+
+def test_runs_of_one_clock_do_not_calibrate_those_of_another(tmp_path: Path, history: History) -> None:
+    nights(tmp_path, history, NEEDED, virtual_time=True)
+    assert judged(tmp_path, history, 1.5).finding is Finding.UNCALIBRATED
+    assert judged(tmp_path, history, 1.5, virtual_time=True).differing == ("clock",)
+
+
+def test_the_history_of_an_older_hil_is_read_on(tmp_path: Path) -> None:
+    path = tmp_path / "history.sqlite"
+    with opened(path) as history:
+        history.add(run(tmp_path, "timed", machine="qemu -smp 4"))
+        history.add(run(tmp_path, "counted", machine="qemu -icount shift=0,sleep=off", virtual_time=True))
+    with sqlite3.connect(path) as db:
+        db.executescript("ALTER TABLE runs DROP COLUMN clock; PRAGMA user_version = 2;")
+    with opened(path) as history:
+        assert {past.name: past.conditions.clock for past in history.runs()} == {"timed": "wall", "counted": "virtual"}
+
+
 def test_a_foreign_file_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "history.sqlite"
     path.write_bytes(b"no database at all" * 100)

@@ -141,7 +141,7 @@ def killed_run(base: Path, process: ProcessId | None, cut: str = "") -> Path:
     run = base / "20261121T120000Z-qemu-b"
     run.mkdir(parents=True)
     events = EventLog(run / "events.jsonl")
-    events.state("loaded", 30, "the inmate")
+    events.state("loaded", "load", 30, 1.0, "the inmate")
     events.close()
     with (run / "events.jsonl").open("a") as file:
         file.write(cut)

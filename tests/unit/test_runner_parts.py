@@ -23,7 +23,7 @@ from hil.event_log import EventLog
 from hil.flood import FloodGauge
 from hil.harmless_text import HarmlessText, harmless_line
 from hil.interactive import Seat, shown
-from hil.limits import MOST, Deadline, Limits, measured_scale
+from hil.limits import MOST, USUAL_LIMITS, Deadline, Limits, measured_scale
 from hil.lock import TargetLock
 from hil.native import check_chaos
 from hil.uio_walk import virtual_pci
@@ -47,8 +47,19 @@ def test_a_limit_is_stretched_by_load_that_rises_while_waiting() -> None:
     deadline.check()
     assert deadline.limit == 30 and deadline.left == 19
     clock.now += 20
-    with pytest.raises(TimeLimit, match="'run' passed its limit of 30 s while waiting for records; a hint"):
+    with pytest.raises(TimeLimit) as limit:
         deadline.check(lambda: "a hint")
+    stretched = "10 s on an idle host, times 3 for the load that was measured"
+    assert str(limit.value) == f"'run' passed its limit of 30 s while waiting for records ({stretched}); a hint"
+    assert limit.value.hint == "a hint" and deadline.of("silence") == 3 * USUAL_LIMITS["silence"]
+
+
+def test_a_limit_on_an_idle_host_says_no_more_than_itself() -> None:
+    clock = Clock()
+    deadline = Deadline(Limits({"run": 10.0}, lambda: 1.0, forced=None), "run", "records", clock)
+    clock.now += 10
+    with pytest.raises(TimeLimit, match="^'run' passed its limit of 10 s while waiting for records$"):
+        deadline.check()
 
 
 def test_the_load_is_not_measured_for_every_short_step() -> None:

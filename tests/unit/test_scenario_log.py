@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from hil.console_times import console_times
 from hil.scenario_log import ConsolePiece, SharedLog
 
 
@@ -16,17 +17,17 @@ def test_pieces_of_a_console(tmp_path: Path) -> None:
     raw, times = boot / "console.raw", boot / "console.times"
     first_piece = ConsolePiece(boot, 0)
     raw.write_bytes(b"boot\nfirst\n")
-    times.write_text("0 100\n5 200\n")
+    times.write_bytes(console_times([(0, 100), (5, 200)]))
     first_piece.end()
     second_piece = ConsolePiece(boot, 1000)
     raw.write_bytes(raw.read_bytes() + b"second\n")
-    times.write_text(times.read_text() + "11 1500\n")
+    times.write_bytes(console_times([(0, 100), (5, 200), (11, 1500)]))
     second_piece.end()
     second_piece.write(second)
     first_piece.write(boot)
-    assert (raw.read_bytes(), times.read_text()) == (b"boot\nfirst\n", "0 100\n5 200\n")
+    assert (raw.read_bytes(), times.read_bytes()) == (b"boot\nfirst\n", console_times([(0, 100), (5, 200)]))
     assert (second / "console.raw").read_bytes() == b"second\n"
-    assert (second / "console.times").read_text() == "0 500\n"
+    assert (second / "console.times").read_bytes() == console_times([(0, 500)])
 
 
 def test_a_piece_without_a_console(tmp_path: Path) -> None:
