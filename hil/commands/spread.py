@@ -45,6 +45,6 @@ def row(spread: Spread) -> str:
     """One line of the table."""
     value, times = spread.most_common()
     return (
-        f"| {harmless_line(spread.series)} | {spread.figure} | {min(spread.values):.0f} | {max(spread.values):.0f} | {value:.0f} | "
-        f"{times} | {100 * spread.relative:.2f} % |"
+        f"| {harmless_line(spread.series)} | {spread.figure} | {min(spread.values):.0f} | {max(spread.values):.0f} | "
+        f"{value:.0f} | {times} | {100 * spread.relative:.2f} % |"
     )
