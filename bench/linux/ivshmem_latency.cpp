@@ -1,18 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 // The asking side of the ivshmem-latency probe in the root cell, over UIO.
 #include "bench/probes/ivshmem_latency.hpp"
-#include "bench/core/record.hpp"
 #include "bench/linux/failure.hpp"
 #include "bench/linux/latency_options.hpp"
+#include "bench/linux/latency_report.hpp"
 #include "bench/linux/real_time.hpp"
 #include "bench/linux/uio_ivshmem.hpp"
 
-#include <algorithm>
 #include <csignal>
 #include <cstdio>
-#include <memory>
+#include <ctime>
 #include <sys/time.h>
-#include <vector>
 
 using namespace hil::bench;
 
@@ -66,15 +64,6 @@ class UioDoorbell {
     std::uint32_t vector_;
 };
 
-struct Buffers {
-    std::vector<Ticks> time, round_trip, to_inmate, to_root, empty;
-
-    explicit Buffers(std::size_t count)
-        : time(count), round_trip(count), to_inmate(count), to_root(count), empty(count) {}
-
-    latency::Samples samples() { return {time, round_trip, to_inmate, to_root, empty}; }
-};
-
 Ticks ticks(double seconds) {
     return static_cast<Ticks>(seconds * static_cast<double>(SharedCounter::info().hz));
 }
@@ -119,74 +108,6 @@ void check_version(const latency::ReplyBlock& reply) {
     }
 }
 
-// The events between which times are taken. "Peer" of the probe is the inmate here.
-const char* notified_by(latency::Mode receiver, bool root) {
-    if (receiver == latency::Mode::poll) {
-        return root ? "root: counter read right before the store of the sequence number"
-                    : "inmate: counter read right before the store of the sequence number";
-    }
-    return root ? "root: counter read right before the doorbell's store"
-                : "inmate: counter read right before the doorbell's store";
-}
-
-const char* learned_by(latency::Mode receiver, bool root) {
-    if (receiver == latency::Mode::poll) {
-        return root ? "root: counter read after the load that saw the sequence number"
-                    : "inmate: counter read after the load that saw the sequence number";
-    }
-    return root ? "root: counter read at the return of read() on the UIO device"
-                : "inmate: counter read at the first instructions of the interrupt vector";
-}
-
-struct Output {
-    void write(std::string_view text) { std::fwrite(text.data(), 1, text.size(), stdout); }
-};
-
-void print_figures(const char* name, const Summary& summary) {
-    const auto microseconds = [](std::uint64_t value) {
-        return static_cast<double>(value) * 1e6 / static_cast<double>(SharedCounter::info().hz);
-    };
-    std::fprintf(stderr, "%-15s min %9.3f  p50 %9.3f  p99 %9.3f  p99.9 %9.3f  max %9.3f us\n", name,
-                 microseconds(summary.min), microseconds(summary.p50), microseconds(summary.p99),
-                 microseconds(summary.p99_9), microseconds(summary.max));
-}
-
-void report(const char* series, const char* from, const char* to, const LatencyOptions& options,
-            const latency::Tally& tally, std::span<const Ticks> times, std::span<Ticks> values) {
-    static Series figures;
-    figures.build(times, values, tally.duration);
-    const SeriesLabel label{"ivshmem-latency",
-                            series,
-                            from,
-                            to,
-                            SharedCounter::info(),
-                            latency::mode_name(options.root),
-                            latency::mode_name(options.inmate),
-                            options.warmup,
-                            tally.lost() + tally.disordered};
-    Output output;
-    write_record(label, figures, output);
-    print_figures(series, figures.summary());
-}
-
-void report_all(const LatencyOptions& options, const latency::Tally& tally, Buffers& buffers) {
-    const auto part = [&](std::vector<Ticks>& values, std::uint64_t count) { return std::span(values).first(count); };
-    const char* root_sends = notified_by(options.inmate, true);
-    const char* root_learns = learned_by(options.root, true);
-    const std::span<const Ticks> times = part(buffers.time, tally.completed);
-    report("round-trip", root_sends, root_learns, options, tally, times, part(buffers.round_trip, tally.completed));
-    report("root-to-inmate", root_sends, learned_by(options.inmate, false), options, tally, times,
-           part(buffers.to_inmate, tally.completed));
-    report("inmate-to-root", notified_by(options.root, false), root_learns, options, tally, times,
-           part(buffers.to_root, tally.completed));
-    if (tally.empty > 0) {
-        report("empty-exchange", "root: counter read as before a notification, which is left out",
-               "root: counter read after the load that saw an answer already there", options, tally,
-               times.first(tally.empty), part(buffers.empty, tally.empty));
-    }
-    std::fflush(stdout);
-}
-
 void judge(const latency::Tally& tally, const LatencyOptions& options) {
     std::fprintf(stderr,
                  "%llu of %llu exchanges completed, lost: %llu towards the inmate, %llu towards the root, "
@@ -207,27 +128,61 @@ void judge(const latency::Tally& tally, const LatencyOptions& options) {
     }
 }
 
-void run(const LatencyOptions& options) {
-    const std::string path = options.uio.empty() ? UioIvshmem::find() : options.uio;
-    const UioIvshmem device(path);
-    const std::uint32_t peer = choose_peer(device, options);
-    if (device.own_output().size() < sizeof(latency::RequestBlock) ||
-        device.output(peer).size() < sizeof(latency::ReplyBlock)) {
-        throw Failure{Failure::infrastructure, "output sections of " + std::to_string(device.own_output().size()) +
-                                                   " bytes are too small for the exchange"};
+/// The device, and the two blocks that the exchange goes through.
+class Link {
+  public:
+    explicit Link(const LatencyOptions& options)
+        : path_(options.uio.empty() ? UioIvshmem::find() : options.uio), device_(path_),
+          peer_(choose_peer(device_, options)) {
+        if (device_.own_output().size() < sizeof(latency::RequestBlock) ||
+            device_.output(peer_).size() < sizeof(latency::ReplyBlock)) {
+            throw Failure{Failure::infrastructure, "output sections of " + std::to_string(device_.own_output().size()) +
+                                                       " bytes are too small for the exchange"};
+        }
     }
-    auto& request = *reinterpret_cast<latency::RequestBlock*>(device.own_output().data());
-    const auto& reply = *reinterpret_cast<const latency::ReplyBlock*>(device.output(peer).data());
 
-    std::fprintf(stderr, "%s (%s): peer %u of %u, asking peer %u, root by %s, inmate by %s\n", path.c_str(),
-                 device.driver().c_str(), device.id(), device.max_peers(), peer,
-                 latency::mode_name(options.root).data(), latency::mode_name(options.inmate).data());
-    Buffers buffers(options.count);
-    device.set_state(latency::state_starting);
-    const Ticks deadline = SharedCounter::now() + ticks(options.handshake);
-    await_ready(device, peer, deadline);
-    check_version(reply);
+    const UioIvshmem& device() const { return device_; }
+    std::uint32_t peer() const { return peer_; }
+    latency::RequestBlock& request() const {
+        return *reinterpret_cast<latency::RequestBlock*>(device_.own_output().data());
+    }
+    const latency::ReplyBlock& reply() const {
+        return *reinterpret_cast<const latency::ReplyBlock*>(device_.output(peer_).data());
+    }
 
+    void show(const LatencyOptions& options) const {
+        std::fprintf(stderr, "%s (%s): peer %u of %u, asking peer %u, root by %s, inmate by %s\n", path_.c_str(),
+                     device_.driver().c_str(), device_.id(), device_.max_peers(), peer_,
+                     latency::mode_name(options.root).data(), latency::mode_name(options.inmate).data());
+    }
+
+  private:
+    std::string path_;
+    UioIvshmem device_;
+    std::uint32_t peer_;
+};
+
+/// Waits for the peer to be there and to speak this probe's protocol.
+void await_peer(const Link& link, Ticks deadline) {
+    link.device().set_state(latency::state_starting);
+    await_ready(link.device(), link.peer(), deadline);
+    check_version(link.reply());
+}
+
+/// Has the peer take part in the measurement that is asked for.
+void agree(latency::Requester<UioDoorbell>& requester, const Link& link, const LatencyOptions& options,
+           Ticks deadline) {
+    const auto number = static_cast<std::uint32_t>(SharedCounter::now()) | 1;
+    if (!requester.start({options.root, options.inmate, ticks(options.timeout), ticks(0.02)}, number, deadline)) {
+        throw Failure{Failure::infrastructure, "peer " + std::to_string(link.peer()) +
+                                                   " is ready, but did not accept the measurement within " +
+                                                   "the handshake's limit; state table: " + state_table(link.device())};
+    }
+}
+
+/// All exchanges, on one CPU under a real-time priority.
+latency::Tally measure(const Link& link, const LatencyOptions& options, LatencyBuffers& buffers, Ticks deadline) {
+    const UioIvshmem& device = link.device();
     const int cpu = options.cpu.value_or(allowed_cpus().back());
     const RealTime real_time(cpu, options.priority, device.driver());
     for (const std::string& warning : real_time.warnings()) {
@@ -236,14 +191,9 @@ void run(const LatencyOptions& options) {
     start_heartbeat();
     device.enable_interrupt();
     device.set_state(latency::state_ready);
-    UioDoorbell doorbell(device, peer, options.vector);
-    latency::Requester requester(doorbell, request, reply);
-    const auto number = static_cast<std::uint32_t>(SharedCounter::now()) | 1;
-    if (!requester.start({options.root, options.inmate, ticks(options.timeout), ticks(0.02)}, number, deadline)) {
-        throw Failure{Failure::infrastructure,
-                      "peer " + std::to_string(peer) + " is ready, but did not accept the " +
-                          "measurement within the handshake's limit; state table: " + state_table(device)};
-    }
+    UioDoorbell doorbell(device, link.peer(), options.vector);
+    latency::Requester requester(doorbell, link.request(), link.reply());
+    agree(requester, link, options, deadline);
     std::fprintf(stderr, "on CPU %d: %llu + %llu exchanges\n", cpu, static_cast<unsigned long long>(options.warmup),
                  static_cast<unsigned long long>(options.count));
     const latency::Tally tally =
@@ -251,8 +201,18 @@ void run(const LatencyOptions& options) {
     requester.stop();
     device.disable_interrupt();
     device.set_state(latency::state_absent);
+    return tally;
+}
+
+void run(const LatencyOptions& options) {
+    const Link link(options);
+    link.show(options);
+    LatencyBuffers buffers(options.count);
+    const Ticks deadline = SharedCounter::now() + ticks(options.handshake);
+    await_peer(link, deadline);
+    const latency::Tally tally = measure(link, options, buffers, deadline);
     if (tally.completed > 0) {
-        report_all(options, tally, buffers);
+        report_latency(options, tally, buffers);
     }
     judge(tally, options);
 }
