@@ -5,13 +5,14 @@ from __future__ import annotations
 
 import importlib
 import sys
+import traceback
 
 import click
 
 import hil
 from hil.errors import HilError, InfrastructureError, WrongUse
 from hil.names import choose
-from hil.verdict import EXIT_INTERRUPTED, EXIT_USAGE
+from hil.verdict import EXIT_INTERRUPTED, EXIT_PIPE, EXIT_USAGE, Outcome
 
 COMMANDS = {
     "run": ("hil.commands.run", "Measure with a probe on a target; leaves a report."),
@@ -105,9 +106,13 @@ def main() -> None:
         code = error.outcome.exit_code
     except KeyboardInterrupt:
         code = EXIT_INTERRUPTED
-    except BrokenPipeError:
+    except BrokenPipeError:  # `| head` has seen enough
         sys.stderr.close()
-        code = 1
+        code = EXIT_PIPE
+    except Exception:  # noqa: B902 - a mistake of ours is no verdict on the system under test
+        traceback.print_exc()
+        _say("that is a mistake in hil itself: nothing is known about the system under test")
+        code = Outcome.INFRASTRUCTURE_ERROR.exit_code
     sys.exit(code if isinstance(code, int) else 0)
 
 

@@ -37,8 +37,11 @@ class EventLog:
     def emit(self, event: str, **fields: Any) -> None:
         """Writes one event. InfrastructureError when the disk refuses it."""
         line: Event = {"t": round(self._now() - self.start, 6), "event": event, **fields}
-        for observer in self._observers:
-            observer(line)
+        for observer in list(self._observers):
+            try:
+                observer(line)
+            except OSError:  # its terminal or its reader has gone, which is no reason to end a run
+                self._observers.remove(observer)
         with writing(self.path):
             self._file.write(json.dumps(line, ensure_ascii=True) + "\n")
 

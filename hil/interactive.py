@@ -5,8 +5,10 @@ from __future__ import annotations
 
 import os
 import select
+import shutil
 import sys
 import termios
+import textwrap
 import tty
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -81,6 +83,8 @@ class Seat:
     def _tell(self, trap: dict[str, Any]) -> None:
         """What `hil explain` says of it first: who, what, why, and what to add to which config."""
         lines = [sentence({"event": "trap", "trap": trap}), trap.get("summary") or ""]
+        width = max(20, shutil.get_terminal_size().columns - len("hil: "))
+        lines = [piece for line in lines for piece in textwrap.wrap(harmless_line(line), width)]
         lines += (trap.get("fix_yaml") or "").splitlines()
         self._say("\r\n" + "".join(f"hil: {harmless_line(line)}\r\n" for line in lines if line))
 

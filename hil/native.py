@@ -116,7 +116,10 @@ class NativeConsole:
             if event["event"] == "note":
                 self._on_note(event["text"])
             elif event["event"] == "line" and self._on_line is not None:
-                self._on_line(event["text"], event["writer"])
+                try:
+                    self._on_line(event["text"], event["writer"])
+                except OSError:  # the terminal has gone
+                    self._on_line = None
             elif event["event"] == "link" and not self._closing:
                 self._tell_link(event["link"], event["detail"])
 

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 import threading
 import time
@@ -16,6 +17,21 @@ from hil.harmless_text import harmless_line
 
 MARKS = {"kernel": "k", "hypervisor": "h", "agent": "a"}
 """Of a console line, by its writer; a line that nobody can be named for has `|`."""
+
+
+def tell(stream: TextIO, text: str) -> None:
+    """Prints a line. Whoever read the stream may have gone: then nobody is told any more, and nothing else changes."""
+    try:
+        print(text, file=stream, flush=True)
+    except OSError:
+        silence(stream)
+
+
+def silence(stream: TextIO) -> None:
+    """What is written to the stream from now on, and what is still in its buffer, goes nowhere."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, stream.fileno())
+    os.close(nowhere)
 
 
 class Progress(Protocol):
@@ -83,7 +99,7 @@ class PlainProgress:
         if self._silent:
             return
         with self._lock:
-            print(text, file=self._stream, flush=True)
+            tell(self._stream, text)
 
     def _remind(self) -> None:
         while not self._stop.wait(self.REMIND):
@@ -102,7 +118,7 @@ class JsonProgress:
 
     def event(self, event: Event) -> None:
         """An observer of the event log."""
-        print(json.dumps(event), flush=True)
+        tell(sys.stdout, json.dumps(event))
 
     def aside(self) -> AbstractContextManager[None]:
         """Nothing to do: see `hil run`, which has no seat beside it."""
@@ -110,7 +126,7 @@ class JsonProgress:
 
     def console(self, line: str, writer: str) -> None:
         """Goes to stderr: stdout holds JSON alone."""
-        print(f"{MARKS.get(writer, '|')} {harmless_line(line)}", file=sys.stderr, flush=True)
+        tell(sys.stderr, f"{MARKS.get(writer, '|')} {harmless_line(line)}")
 
 
 def choose(json_events: bool) -> Progress:
@@ -131,9 +147,10 @@ def since(before: Event | None, event: Event, started: float) -> float:
 
 
 def waiting(state: Event, waited: float) -> str:
-    """State, what is awaited, for how long, and its limit."""
+    """State, what is awaited, for how long, its limit, and what the host's load did to that."""
     limit = f" of at most {state['limit']:.0f} s" if state.get("limit") is not None else ""
-    return harmless_line(f"{state['state']:<9} {waited:5.1f} s{limit}: waiting for {state['waiting_for']}")
+    load = f" (limit × {state['scale']:.2g})" if state.get("scale", 1.0) != 1.0 else ""
+    return harmless_line(f"{state['state']:<9} {waited:5.1f} s{limit}: waiting for {state['waiting_for']}{load}")
 
 
 def sentence(event: Event) -> str:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import codecs
 import json
 import time
 from bisect import bisect_right
@@ -14,21 +15,25 @@ from hil.event_log import Event
 from hil.harmless_text import HarmlessText
 from hil.progress import Progress
 from hil.console_times import parse_console_times
+from reports.console_log import text_of, without_frames, writer_of
 
 
 def replay(run: Path, show: Progress, speed: float, sleep: Callable[[float], None] = time.sleep) -> None:
-    """Shows everything; `speed` 1 takes as long as the run did, 0 no time. Agent frames are shown as they came."""
+    """Shows what was seen live; `speed` 1 takes as long as the run did, 0 no time."""
     lines = HarmlessText()
+    decoder = codecs.getincrementaldecoder("utf-8")("replace")
     last = 0.0
     for t, what in merged(run):
         if speed > 0 and t > last:
             sleep((t - last) / speed)
         last = max(last, t)
         if isinstance(what, bytes):
-            for line in lines.feed(what.decode("utf-8", "replace")):
-                show.console(line, "")
+            for line in lines.feed(decoder.decode(what)):
+                show.console(line, writer_of(line))
         else:
             show.event(what)
+    if rest := lines.rest():
+        show.console(rest, writer_of(rest))
 
 
 def merged(run: Path) -> Iterator[tuple[float, bytes | Event]]:
@@ -43,7 +48,8 @@ def merged(run: Path) -> Iterator[tuple[float, bytes | Event]]:
 
 
 def pieces(run: Path) -> Iterator[tuple[float, bytes]]:
-    """console.raw cut at the offsets of console.times, each piece with the time at which its first byte came."""
+    """console.raw cut at the offsets of console.times, each piece with the time at which its first byte came, and
+    without the agent's frames."""
     try:
         raw = (run / "console.raw").read_bytes()
     except FileNotFoundError:
@@ -55,11 +61,12 @@ def pieces(run: Path) -> Iterator[tuple[float, bytes]]:
     except OSError:
         times = []
     offsets = [time.offset for time in times]
+    shown = without_frames(raw)
     at = 0
     while at < len(raw):
         index = bisect_right(offsets, at)
         end = offsets[index] if index < len(offsets) else len(raw)
-        yield (times[index - 1].seconds if index else 0.0), raw[at:end]
+        yield (times[index - 1].seconds if index else 0.0), text_of(shown[at:end])
         at = end
 
 

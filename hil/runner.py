@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import threading
+import traceback
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
@@ -140,6 +141,15 @@ class Runner:
             if verdict.outcome is Outcome.TRAP:
                 events.verdict(verdict)
             return verdict
+        except WrongUse:
+            raise
+        except Exception as error:  # noqa: B902 - the run directory tells the truth about our mistakes too
+            where = traceback.extract_tb(error.__traceback__)[-1]
+            what = (
+                f"a mistake in hil itself, {Path(where.filename).name}:{where.lineno}: {type(error).__name__}: {error}"
+            )
+            events.note("".join(traceback.format_exception(error)))
+            return Verdict.of(Outcome.INFRASTRUCTURE_ERROR, machine.reason(what))
         except KeyboardInterrupt:
             return Verdict.interrupted(machine.reason(f"stopped by {self._interrupts.what}"))
         finally:

@@ -22,6 +22,8 @@ class Outcome(enum.Enum):
 
 EXIT_USAGE = 2
 EXIT_INTERRUPTED = 130
+EXIT_PIPE = 141
+"""Nobody reads on, as a shell says it: 128 and SIGPIPE."""
 
 
 @dataclass(frozen=True)

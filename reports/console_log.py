@@ -76,17 +76,22 @@ def console_lines(raw: bytes, times: Sequence[ConsoleTime] = (), tail: int | Non
     offsets = [time.offset for time in times]
     lines: list[ConsoleLine] = []
     offset = 0
-    for piece in _without_frames(raw).split("\n"):
-        bytes_left = piece.replace(_GONE, "").strip("\r").encode("latin-1")
-        text = _shortened(printable(bytes_left.decode("utf-8", "replace")))
+    for piece in without_frames(raw).split("\n"):
+        text = _shortened(printable(text_of(piece.strip("\r")).decode("utf-8", "replace")))
         if text.strip():
             lines.append(ConsoleLine(_when(offset, offsets, times), writer_of(text), text))
         offset += len(piece) + 1
     return lines if tail is None else lines[-tail:]
 
 
-def _without_frames(raw: bytes) -> str:
-    """`raw` as Latin-1, one character a byte so that offsets hold, what belongs to frames of the agent as _GONE."""
+def text_of(piece: str) -> bytes:
+    """The bytes of a piece of without_frames() that are nobody's frame."""
+    return piece.replace(_GONE, "").encode("latin-1")
+
+
+def without_frames(raw: bytes) -> str:
+    """`raw` as Latin-1, one character a byte so that offsets hold, what belongs to frames of the agent as _GONE: bytes
+    are to be had of it by text_of()."""
     text = _PLAIN_FRAME.sub(lambda m: _GONE * len(m.group()), raw.decode("latin-1"))
     return _HIGH_FRAME.sub(lambda m: _HIGH.sub(_GONE, m.group()), text)
 

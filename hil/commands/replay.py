@@ -17,4 +17,13 @@ from hil.run_directory import find_run
 @click.option("--speed", type=click.FloatRange(0, 1e6), default=0.0, help="1: as fast as it was; 0 (default): at once.")
 def command(run: str, speed: float) -> None:
     """Shows the console and the events of RUN: a run directory, its name, or `last`."""
-    replay(find_run(run), PlainProgress(sys.stdout), speed)
+    directory = find_run(run)
+    if not sys.stdout.isatty():
+        replay(directory, PlainProgress(sys.stdout), speed)
+        return
+    from rich.console import Console as Terminal
+
+    from hil.live_progress import LiveProgress
+
+    with LiveProgress(Terminal()) as show:
+        replay(directory, show, speed)

@@ -83,5 +83,8 @@ def command(**given: Any) -> None:
 
         from hil import summary
 
-        summary.show(finished.path, Terminal())
+        try:
+            summary.show(finished.path, Terminal())
+        except OSError:
+            progress.silence(sys.stdout)
     sys.exit(finished.verdict.exit_code)

@@ -1,8 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "hil/lib/stream_serial.hpp"
 
+#include <fcntl.h>
+#include <grp.h>
 #include <poll.h>
 #include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <cerrno>
 #include <cstring>
@@ -29,6 +33,20 @@ struct PortList {
     }
 };
 
+// Who may open a device that we may not.
+std::string who_may(const std::string& device) {
+    struct stat about {};
+    if (stat(device.c_str(), &about) != 0) {
+        return std::strerror(errno);
+    }
+    const group* owners = getgrgid(about.st_gid);
+    const std::string name = owners != nullptr ? owners->gr_name : std::to_string(about.st_gid);
+    if ((about.st_mode & (S_IRGRP | S_IWGRP)) != (S_IRGRP | S_IWGRP)) {
+        return "its mode lets not even its group '" + name + "' read and write";
+    }
+    return "it belongs to the group '" + name + "'; join it (as root: usermod -aG " + name + " USER) and log in again";
+}
+
 std::string text_or(const char* text, const char* otherwise) {
     return text != nullptr ? text : otherwise;
 }
@@ -42,6 +60,9 @@ Result<std::unique_ptr<Stream>> SerialStream::open_path(const std::string& path,
     if (failed) {
         return Error{"no serial port " + path + ": " + failed.message()};
     }
+    if (faccessat(AT_FDCWD, device.c_str(), R_OK | W_OK, AT_EACCESS) != 0 && errno == EACCES) {
+        return Error{"no permission to open the serial port " + path + ": " + who_may(device)};
+    }
     sp_port* port = nullptr;
     if (sp_get_port_by_name(device.c_str(), &port) != SP_OK) {
         return Error{"no serial port " + path + " (" + device + "): " + last_error()};
@@ -49,8 +70,7 @@ Result<std::unique_ptr<Stream>> SerialStream::open_path(const std::string& path,
     if (sp_open(port, SP_MODE_READ_WRITE) != SP_OK) {
         const std::string why = last_error();
         sp_free_port(port);
-        return Error{"cannot open the serial port " + path + ": " + why +
-                     " (permission: join the group 'dialout'; busy: end the other program)"};
+        return Error{"cannot open the serial port " + path + ": " + why + " (busy: end the other program)"};
     }
     int fd = -1;
     (void)sp_get_port_handle(port, &fd);

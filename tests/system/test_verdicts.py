@@ -312,6 +312,41 @@ def test_a_full_disk(hil: Command, tmp_path: Path, kilobytes: int) -> None:
     assert "HIL_RUNS" in done.stderr
 
 
+def test_a_file_system_that_is_read_only(hil: Command, tmp_path: Path) -> None:
+    """By mount where this user may, else by the directory's mode."""
+    runs = tmp_path / "read-only"
+    runs.mkdir(mode=0o555)
+    mount = f'mount -t tmpfs -o ro tmpfs {runs} && exec "$@"'
+    words = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c", mount, "sh"]
+    mounted = subprocess.run([*words, "true"], capture_output=True, check=False).returncode == 0
+    assert mounted or os.geteuid() != 0, "root ignores modes"
+    environment = hil.environment(HIL_RUNS=str(runs))
+    whole = [*(words if mounted else []), *hil.words(*SHORT)]
+    done = subprocess.run(whole, env=environment, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 4 and f"cannot write {runs}" in done.stderr and "HIL_RUNS" in done.stderr
+    assert "read-only" in done.stderr if mounted else "permission denied" in done.stderr
+
+
+def test_whoever_watched_has_gone(hil: Command) -> None:
+    """Neither a reader that is killed nor a pipe that is closed changes what a run finds."""
+    started = Started(hil, *SHORT, "-v")
+    run = started.wait_for_state("boot", "first console")
+    assert started.process.stdout is not None and started.process.stderr is not None
+    started.process.stdout.close()
+    started.process.stderr.close()
+    check_run(run, started.process.wait(120), Outcome.PASS, "4 series measured")
+    assert (run / "report.html").exists() and not (run / RUNNING).exists()
+
+
+def test_a_console_that_is_lost_and_back_in_the_middle_of_a_run(hil: Command) -> None:
+    words = [word for word in SHORT if word != "--json-events"]
+    done = hil.run(*words, "--chaos", "seed=5,disconnect=0.00005")
+    run = hil.only_run()
+    check_run(run, done.returncode, Outcome.PASS, "4 series measured")
+    notes = (run / "events.jsonl").read_text()
+    assert "the console's line was lost: chaos: disconnected" in notes and "is open again" in notes
+
+
 def test_two_runs_on_two_targets(hil: Command, tmp_path: Path) -> None:
     """They do not wait for each other. The second target is a copy of the first under another name."""
     for name in ("hil", "reports", "scenarios", "abi"):

@@ -3,6 +3,7 @@
 #include "hil/lib/stream.hpp"
 
 #include <arpa/inet.h>
+#include <grp.h>
 #include <gtest/gtest.h>
 #include <poll.h>
 #include <pty.h>
@@ -12,6 +13,7 @@
 #include <array>
 #include <atomic>
 #include <filesystem>
+#include <fstream>
 #include <string>
 #include <thread>
 
@@ -173,6 +175,29 @@ TEST(Stream, SerialPortsThatAreNotThere) {
     const auto other = (*by_number)->open();
     ASSERT_FALSE(other);
     EXPECT_NE(other.error().message.find("NO-SUCH-NUMBER"), std::string::npos);
+}
+
+TEST(Stream, ASerialPortThatOneMayNotOpenNamesItsGroup) {
+    const std::string path = "/tmp/hil-port-" + std::to_string(getpid());
+    std::ofstream(path) << "";
+    const bool root = geteuid() == 0;
+    const gid_t group = root ? 5 : getegid(); // 5: Debian's tty
+    ASSERT_EQ(chown(path.c_str(), static_cast<uid_t>(-1), group), 0);
+    for (const auto& [mode, said] :
+         {std::pair{0060, "it belongs to the group '"}, std::pair{0040, "not even its group '"}}) {
+        ASSERT_EQ(chmod(path.c_str(), static_cast<mode_t>(mode)), 0);
+        if (root) {
+            ASSERT_EQ(seteuid(65534), 0);
+        }
+        const auto port = make_stream_source("serial:" + path).value()->open();
+        if (root) {
+            ASSERT_EQ(seteuid(0), 0);
+        }
+        ASSERT_FALSE(port);
+        EXPECT_NE(port.error().message.find(std::string(said) + getgrgid(group)->gr_name), std::string::npos)
+            << port.error().message;
+    }
+    unlink(path.c_str());
 }
 
 TEST(Stream, SerialPortsAreFoundBehindTheirByIdLinks) {

@@ -12,9 +12,10 @@ import pytest
 import yaml
 from click.testing import CliRunner
 
-from hil import hypervisor, target
+from hil import cli, hypervisor, target
 from hil.cli import COMMANDS, root
 from hil.commands import run
+from hil.console_times import console_times
 from hil.errors import WrongUse
 from hil.limits import USUAL_LIMITS, WAITS
 from hil.names import choose, harmless
@@ -51,7 +52,7 @@ def hil(*words: str, **environment: str) -> subprocess.CompletedProcess[str]:
         (["run", "ivshmem-latency"], "Missing option '--target'"),
         (["run", "ivshmem-latency"], "targets: qemu"),
         (["run", "--target", "qemu"], "probes: ivshmem-latency, timer-jitter"),
-        (["list"], "targets, probes and scenarios"),
+        (["list"], "targets, probes, scenarios and limits"),
         (["run", "--target", "qemu", "--hypervisor", "gool", "ivshmem-latency"], "not 'gaol', the bundled one"),
         (["list", "target"], "did you mean 'targets'?"),
         (["test", "blck"], "no stage is called 'blck'; did you mean 'black'?"),
@@ -176,6 +177,29 @@ def test_replay_merges_console_and_events_by_time(tmp_path: Path, capsys: pytest
     said = capsys.readouterr().out
     assert said.index("first line") < said.index("between") < said.index("second ^[]0;evil^Gline")
     assert waits == [0.5, 0.5, 0.5]
+
+
+def test_a_replay_shows_the_writers_and_no_frames(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    frame = bytes([0xFE]) + bytes(range(0xA1, 0xE0)) + bytes([0xFD])
+    text = b'[    1.000000] kernel\r\nStarted cell "x"\r\ninm' + frame + b"ate \xc3\xa4\r\nhil# "
+    (tmp_path / "console.raw").write_bytes(text)
+    (tmp_path / "console.times").write_bytes(console_times([(at, at * 1000) for at in range(0, len(text), 3)]))
+    (tmp_path / "events.jsonl").write_text("")
+    replay(tmp_path, PlainProgress(sys.stdout), 0)
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.strip() for line in lines] == ["k [    1.000000] kernel", 'h Started cell "x"', "| inmate ä", "| hil#"]
+
+
+def test_a_mistake_of_ours_is_no_verdict(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    def mistaken(**_: object) -> None:
+        raise KeyError("a bug")
+
+    monkeypatch.setattr(cli.root, "main", mistaken)
+    with pytest.raises(SystemExit) as left:
+        cli.main()
+    assert left.value.code == 4
+    said = capsys.readouterr().err
+    assert "KeyError: 'a bug'" in said and "nothing is known about the system under test" in said
 
 
 def test_sentences_of_events_are_harmless() -> None:
