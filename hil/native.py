@@ -43,8 +43,8 @@ def check_chaos(chaos: str) -> None:
 
 
 class NativeConsole:
-    """See Console. The library's reader thread owns the port and keeps its log. What bytes need at the line's rate comes
-    on top of its limits. `longest_line`: see LineUse.
+    """See Console. The library's reader thread owns the port and keeps its log. What bytes need at the line's rate
+    comes on top of its limits. `longest_line`: see LineUse.
     """
 
     def __init__(
@@ -67,11 +67,12 @@ class NativeConsole:
         """See Console. While a line is lost that may come back the bytes are lost, as they are on a bad line: whoever
         types waits for an answer, learns from reading when the machine is dead, and types again.
         """
-        limit = self._limits.stretched("write") + 2 * self.seconds_for(len(data))
+        limit, begun = self._limits.stretched("write") + 2 * self.seconds_for(len(data)), time.monotonic()
         try:
             self.native.write(data, limit)
         except library().ConsoleLost as error:
-            if not self.native.may_return():
+            back = self.native.link()[0] == "open" and time.monotonic() - begun < limit
+            if not back and not self.native.may_return():
                 what = f"the console takes no input ('write' has a limit of {limit:.1f} s)"
                 raise ConsoleLost(f"{what}: {error}") from error
 
@@ -193,8 +194,8 @@ def open_console(
 
     `on_note` gets what the console says about itself (a full disk, bytes that were dropped), `on_line` each line of
     text with its writer (see Console.text_of). A line that is lost is opened again, each time within the limit
-    `connect`, as the load stretches it now. `line`: what is known of it; a rate in the stream's name or among the faults
-    counts when it says none.
+    `connect`, as the load stretches it now. `line`: what is known of it; a rate in the stream's name or among the
+    faults counts when it says none.
     """
     limits = limits or Limits({"connect": 10.0})
     limit = limits.stretched("connect")
