@@ -502,7 +502,7 @@ void doorbell_act() {
     mmio_write32(registers + IVSHMEM_REG_INT_CONTROL, 1);
     check(rings(device, device.id()), "did not ring an end that has enabled it", 0);
     check(!rings(device, device.id(), 1), "rang with a vector that there is not", 1);
-    for (const std::uint16_t nobody : {15, 16, 0xffff}) {
+    for (const auto nobody : {std::uint16_t{15}, std::uint16_t{16}, std::uint16_t{0xffff}}) {
         check(!rings(device, PeerId{nobody}), "rang the wrong end", nobody);
     }
     const std::uint16_t command = pci_read16(device.bdf(), pci_command);

@@ -52,13 +52,19 @@ def plan(**changes: Any) -> Plan:
     )
 
 
-def prepared(wanted: Plan, kernel_args: str = "", model: str = "", smp: int = 0, **options: Any) -> Prepared:
-    """What a Machine needs, for a plan of one's own, on a machine of one's own: kernel command line, model, CPUs."""
+def prepared(
+    wanted: Plan, kernel_args: str = "", model: str = "", smp: int = 0, extra: tuple[str, ...] = (), **options: Any
+) -> Prepared:
+    """What a Machine needs, for a plan and on a machine of one's own: kernel command line, model, CPUs; `extra`:
+    more arguments for QEMU in virtual time."""
     chosen = RunOptions(TARGET, "system-test", command=("pytest",), **options)
     cells = places.build() / "cells" / TARGET
     machine = target.load(TARGET)
     if kernel_args:
         machine = replace(machine, machine=replace(machine.machine, kernel_args=kernel_args))
+    if extra and machine.virtual_machine:
+        more = replace(machine.virtual_machine, extra=machine.virtual_machine.extra + extra)
+        machine = replace(machine, virtual_machine=more)
     if model:
         machine = replace(machine, machine=replace(machine.machine, machine=model))
     if smp:
@@ -116,7 +122,7 @@ def cell_file(bed: Bed, text: str, name: str) -> str:
 
 class Boot(Protocol):
     """Boots a machine up to its agent, or up to `upto`. `model`: QEMU's -machine; `smp`: its CPUs, 0: the target's.
-    `options`: fields of RunOptions."""
+    `options`: fields of RunOptions, and `extra` of prepared()."""
 
     def __call__(
         self,

@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A timer beside a flood of hypercalls, in virtual time: when its interrupt is late, its CPU had no turn. The emulator
+shows who executed how many instructions; a hypervisor that held the CPU would show as instructions of its own."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from pathlib import Path
+
+from conftest import CELLS, Boot, cell_file, plan
+
+from hil import places
+from hil.session import State
+from hil.target import CellUse
+
+PERIOD_US, COUNT = 200, 1000
+OWN = 10_000
+"""Instructions that the timer's CPU may execute in a turn: some 300 for an interrupt, more for the inmate's start."""
+
+
+def address(names: str, function: str) -> str:
+    """Where a function of the inmate is, as the plugin takes it."""
+    (found,) = [line.split()[0] for line in names.splitlines() if function in line]
+    return f"0x{found}"
+
+
+def plugin(place: Path, out: Path) -> str:
+    """The plugin, built, with its arguments; it watches CPU 1 from the timer's first interrupt to its last."""
+    library = place / "turns.so"
+    source = Path(__file__).with_name("turns.c")
+    subprocess.run(["cc", "-O2", "-Wall", "-Wextra", "-shared", "-fPIC", "-o", library, source], check=True)
+    image = places.build() / "arm64/inmates/timer-jitter.elf"
+    names = subprocess.run(["aarch64-linux-gnu-nm", "-C", image], capture_output=True, text=True, check=True).stdout
+    start, stop = address(names, "::expired(void*"), address(names, "hil::bench::Series::build(")
+    return f"{library},out={out},cpu=1,start={start},stop={stop}"
+
+
+def test_a_late_timer_beside_a_flood_had_no_turn(boot: Boot, tmp_path: Path) -> None:
+    out = tmp_path / "turns"
+    bed = boot(plan(), virtual_time=True, extra=("-plugin", plugin(tmp_path, out)))
+    bed.machine.session.transition(State.ENABLED)
+    timer = f"count={COUNT} warmup=5 period_us={PERIOD_US} report_ms=100000"
+    bed.start(CellUse("timer-jitter.cell", "timer-jitter", "timer-jitter.bin", timer))
+    text = (CELLS / "ivshmem-latency.yaml").read_text().replace("ivshmem-latency", "flooder").replace("[1]", "[3]")
+    path = cell_file(bed, text.replace("0x70000000", "0x72000000"), "flooder")
+    bed.root.run(["jailhouse", "cell", "create", path], "create")
+    flooder = CellUse("", "flooder", "isolation.bin", "act=flood kind=hypercall")
+    bed.root.load(flooder)
+    bed.root.start(flooder)
+    bed.wait_for_line("timer-jitter: done", 120)
+    (record,) = [line for line in bed.lines if "hil-record" in line]
+    median, most = (int(re.findall(rf'"{figure}":(\d+)', record)[0]) for figure in ("p50", "max"))
+    lines = out.read_text().splitlines()
+    assert lines[-1] == "done"
+    own = max(int(line.split()[1]) for line in lines if line.startswith("own"))
+    gap = max(int(line.split()[1]) for line in lines if line.startswith("gap"))
+    print(f"median {median}, latest {most}, longest gap {gap}, longest turn of its own {own}; {lines}")
+    assert median < 1000
+    assert own < OWN
+    assert most < gap + OWN

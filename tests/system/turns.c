@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * A QEMU plugin: which CPU got turns of how many instructions, when all CPUs share one host thread (-icount). One CPU
+ * is watched, from the first time that it executes `start` until it executes `stop`. Arguments: out=FILE cpu=N start=PC
+ * stop=PC. Lines of FILE: "gap INSTRUCTIONS most CPU INSTRUCTIONS after PC INSTRUCTIONS": the most so far that others
+ * executed between two turns of the watched CPU, the longest turn among them, and where and after how many instructions
+ * the watched CPU's turn before had ended; "own INSTRUCTIONS", its own longest turn so far; "done".
+ * The declarations are those of QEMU's public plugin interface, version 1, of which Debian ships no header.
+ */
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+typedef uint64_t qemu_plugin_id_t;
+struct qemu_plugin_tb;
+enum qemu_plugin_cb_flags {
+    QEMU_PLUGIN_CB_NO_REGS
+};
+extern void qemu_plugin_register_vcpu_tb_trans_cb(qemu_plugin_id_t, void (*)(qemu_plugin_id_t, struct qemu_plugin_tb*));
+extern void qemu_plugin_register_vcpu_tb_exec_cb(struct qemu_plugin_tb*, void (*)(unsigned, void*),
+                                                 enum qemu_plugin_cb_flags, void*);
+extern size_t qemu_plugin_tb_n_insns(const struct qemu_plugin_tb*);
+extern uint64_t qemu_plugin_tb_vaddr(const struct qemu_plugin_tb*);
+__attribute__((visibility("default"))) int qemu_plugin_version = 1;
+
+struct block {
+    uint64_t pc, instructions;
+};
+
+static FILE* out;
+static uint64_t watched, start, stop;
+static enum {
+    before,
+    during,
+    after
+} phase;
+static unsigned current;                             /* CPU whose turn it is */
+static uint64_t turn;                                /* its instructions so far */
+static uint64_t gap, most, longest_gap, longest_own; /* since the watched CPU's last turn; the longest turn in it */
+static unsigned most_by;
+static uint64_t last, own, own_last; /* the block executed last; the watched CPU's turn before: length and end */
+
+static void end_of_turn(void) {
+    if (current == watched) {
+        if (turn > longest_own) {
+            longest_own = turn;
+            fprintf(out, "own %lu\n", turn);
+        }
+        gap = most = 0;
+        own = turn;
+        own_last = last;
+        return;
+    }
+    gap += turn;
+    if (turn > most) {
+        most = turn;
+        most_by = current;
+    }
+}
+
+static void new_turn(unsigned cpu) {
+    if (phase == during) {
+        end_of_turn();
+        if (cpu == watched && gap > longest_gap) {
+            longest_gap = gap;
+            fprintf(out, "gap %lu most %u %lu after %lx %lu\n", gap, most_by, most, own_last, own);
+        }
+    }
+    current = cpu;
+    turn = 0;
+}
+
+static void executed(unsigned cpu, void* data) {
+    const struct block* block = data;
+    if (cpu != current) {
+        new_turn(cpu);
+    }
+    if (cpu == watched && phase == before && block->pc == start) {
+        phase = during;
+        turn = 0;
+    } else if (cpu == watched && phase == during && block->pc == stop) {
+        phase = after;
+        fprintf(out, "done\n");
+        fflush(out);
+    }
+    turn += block->instructions;
+    last = block->pc;
+}
+
+static void translated(qemu_plugin_id_t id, struct qemu_plugin_tb* tb) {
+    struct block* block = malloc(sizeof(*block));
+    (void)id;
+    block->pc = qemu_plugin_tb_vaddr(tb);
+    block->instructions = qemu_plugin_tb_n_insns(tb);
+    qemu_plugin_register_vcpu_tb_exec_cb(tb, executed, QEMU_PLUGIN_CB_NO_REGS, block);
+}
+
+__attribute__((visibility("default"))) int qemu_plugin_install(qemu_plugin_id_t id, const void* info, int count,
+                                                               char** arguments) {
+    (void)info;
+    for (int index = 0; index < count; ++index) {
+        const char* value = strchr(arguments[index], '=') + 1;
+        if (strncmp(arguments[index], "out=", 4) == 0) {
+            out = fopen(value, "w");
+        } else if (strncmp(arguments[index], "cpu=", 4) == 0) {
+            watched = strtoull(value, NULL, 0);
+        } else if (strncmp(arguments[index], "start=", 6) == 0) {
+            start = strtoull(value, NULL, 0);
+        } else if (strncmp(arguments[index], "stop=", 5) == 0) {
+            stop = strtoull(value, NULL, 0);
+        }
+    }
+    qemu_plugin_register_vcpu_tb_trans_cb(id, translated);
+    return out == NULL;
+}
