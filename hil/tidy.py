@@ -78,7 +78,9 @@ def key(unit: Unit, root: Path, version: str) -> str:
     """Hash of the unit's command, the checks, the tool, and every file of the repository that the unit includes."""
     listing = included(unit)
     digest = hashlib.sha256(version.encode())
-    digest.update((root / ".clang-tidy").read_bytes())
+    for directory in unit.source.parents:
+        if directory.is_relative_to(root) and (checks := directory / ".clang-tidy").is_file():
+            digest.update(checks.read_bytes())
     digest.update(" ".join(CHECKS).encode())
     digest.update(" ".join(unit.command).replace(str(root), "").encode())
     names = listing.replace("\\\n", " ").split()[1:]

@@ -30,3 +30,11 @@ def test_a_header_counts(tmp_path: Path) -> None:
     assert tidy.key(one, tmp_path, "version") == before
     (tmp_path / "part.hpp").write_text("#pragma once\nconstexpr int answer = 43;\n")
     assert tidy.key(one, tmp_path, "version") != before
+
+
+def test_checks_nearer_to_the_unit_count_too(tmp_path: Path) -> None:
+    (tmp_path / "part").mkdir()
+    one = unit(tmp_path / "part")
+    before = tidy.key(one, tmp_path, "version")
+    (tmp_path / "part" / ".clang-tidy").write_text("Checks: 'bugprone-*'\n")
+    assert tidy.key(one, tmp_path, "version") != before
