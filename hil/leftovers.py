@@ -9,6 +9,8 @@ import shutil
 from pathlib import Path
 
 from hil import places
+from hil.errors import InfrastructureError
+from hil.fields import RecordError
 from hil.process import ProcessId
 from hil.run_directory import NAMELESS, RUNNING, UNFINISHED, Holdings
 from hil.verdict import Outcome, Verdict
@@ -50,7 +52,8 @@ def _let_go(mark: Path, holdings: Holdings) -> str:
         shutil.rmtree(scratch, ignore_errors=True)
     reason = f"the controller (pid {holdings.controller.pid}) ended without a verdict{_last_state(mark.parent)}"
     try:
-        _close_events(mark.parent, reason)
+        _close_events(mark.parent, f"{reason}{_last_lines(mark.parent)}")
+        _report(mark.parent)
         os.replace(mark, mark.with_name(UNFINISHED))
     except OSError:
         pass  # read-only by now: its mark stays, which is true as well
@@ -59,11 +62,30 @@ def _let_go(mark: Path, holdings: Holdings) -> str:
 
 
 def _last_state(run: Path) -> str:
-    state = None
-    for event in _events(run):
-        if event.get("event") == "state":
-            state = event.get("state")
-    return f", last in state '{state}'" if state else ""
+    states = [event for event in _events(run) if event.get("event") == "state"]
+    if not states:
+        return ""
+    wait, what = (states[-1].get(name, "") for name in ("wait", "waiting_for"))
+    return f", last in state '{states[-1].get('state')}' (wait '{wait}': {what})"
+
+
+def _last_lines(run: Path) -> str:
+    from reports.console_log import console_lines
+
+    raw = run / "console.raw"
+    lines = console_lines(raw.read_bytes(), tail=3) if raw.exists() else []
+    shown = " | ".join(f'"{line.text[-160:]}"' for line in lines)
+    return f"; the console's last lines: {shown}" if shown else "; the console has shown no line"
+
+
+def _report(run: Path) -> None:
+    """The reports that the run could not make: whoever looks into its directory finds its verdict there."""
+    import reports
+
+    try:
+        reports.write_all(run)
+    except (InfrastructureError, RecordError):
+        pass  # its events hold the verdict; `hil report` says what is wrong with the rest
 
 
 def _events(run: Path) -> list[dict[str, object]]:

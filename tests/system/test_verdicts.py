@@ -179,6 +179,9 @@ def test_ctrl_c_twice_stops_at_once(hil: Command) -> None:
     assert started.end(5) == 130 and gone(held.processes[0])
     leftovers.clean(hil.runs)
     assert verdict_of(run).exit_code in (4, 130) and not (run / RUNNING).exists()
+    check_run(
+        run, verdict_of(run).exit_code, BROKEN, "'running' (wait 'run'", interrupted=verdict_of(run).exit_code == 130
+    )
 
 
 @pytest.mark.parametrize(
@@ -199,7 +202,8 @@ def test_controller_killed(hil: Command, state: str, step: str) -> None:
         assert done.returncode == 0, done.stderr
         assert "an earlier run was killed" in done.stdout and bystander.poll() is None
         assert (run / UNFINISHED).exists() and not Path(held.scratch).exists()
-        assert f"last in state '{state}'" in verdict_of(run).reason and verdict_of(run).exit_code == 4
+        said = (f"last in state '{state}' (wait '", f"pid {held.controller.pid}", "; the console")
+        check_run(run, 4, BROKEN, *said)
     finally:
         bystander.kill()
         bystander.wait()

@@ -69,3 +69,18 @@ def test_the_document_names_every_field_and_state() -> None:
             assert re.search(rf"\b{name}\b", table[kind]), (kind, name)
     states = schemas()["state"]["state"]
     assert isinstance(states, dict) and states["enum"] == [state.value for state in State]
+
+
+def test_every_case_of_the_verdicts_names_tests_that_there_are() -> None:
+    root = DOCUMENT.parents[1]
+    files = {"V": "test_verdicts.py", "M": "test_machine_verdicts.py", "U": "test_unplugged.py"}
+    table = DOCUMENT.read_text().partition("| case | verdict | told by | test |")[2].partition("\n\n")[0]
+    for row in table.splitlines()[2:]:
+        for named in row.split(" | ")[-1].rstrip(" |").split("; "):
+            letter, _, names = named.partition(": ")
+            if letter not in files:
+                assert list(root.glob(f"tests/system/{named}")) or (root / named).exists(), row
+                continue
+            text = (root / "tests/system" / files[letter]).read_text()
+            for name in names.split(", "):
+                assert re.search(rf"def test_\w*{name.strip('…')}", text), (row, name)
