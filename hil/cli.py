@@ -109,6 +109,9 @@ def main() -> None:
     except BrokenPipeError:  # `| head` has seen enough
         sys.stderr.close()
         code = EXIT_PIPE
+    except OSError as error:
+        _say(f"{error.filename}: {error.strerror}" if error.filename else str(error))
+        code = Outcome.INFRASTRUCTURE_ERROR.exit_code
     except Exception:  # noqa: B902 - a mistake of ours is no verdict on the system under test
         traceback.print_exc()
         _say("that is a mistake in hil itself: nothing is known about the system under test")

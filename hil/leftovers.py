@@ -12,7 +12,7 @@ from hil import places
 from hil.errors import InfrastructureError
 from hil.fields import RecordError
 from hil.process import ProcessId
-from hil.run_directory import NAMELESS, RUNNING, UNFINISHED, Holdings
+from hil.run_directory import NAMELESS, RUNNING, UNFINISHED, Holdings, writing
 from hil.verdict import Outcome, Verdict
 
 
@@ -20,9 +20,11 @@ def clean(base: Path | None = None) -> list[str]:
     """Looks through the run directories for runs whose controller is gone. Returns a sentence for each one found."""
     base = base or places.runs()
     found = []
-    for nameless in base.glob(f"{NAMELESS}*"):
-        _forget(nameless)
-    for mark in sorted(base.glob(f"[!.]*/{RUNNING}")):
+    with writing(base):
+        nameless, marks = list(base.glob(f"{NAMELESS}*")), sorted(base.glob(f"[!.]*/{RUNNING}"))
+    for one in nameless:
+        _forget(one)
+    for mark in marks:
         try:
             holdings = Holdings.from_json(mark.read_text())
         except (OSError, ValueError, KeyError, TypeError):

@@ -190,6 +190,17 @@ def test_a_replay_shows_the_writers_and_no_frames(tmp_path: Path, capsys: pytest
     assert [line.strip() for line in lines] == ["k [    1.000000] kernel", 'h Started cell "x"', "| inmate ä", "| hil#"]
 
 
+@pytest.mark.parametrize(
+    "words",
+    [["run", "--target", "qemu", "ivshmem-latency"], ["replay"], ["report"], ["history"], ["compare", "a", "b"]],
+)
+def test_runs_in_a_place_that_cannot_be_looked_at(words: list[str]) -> None:
+    """Such as another user's directory; here a name that no file system takes, for root may look at all others."""
+    done = hil(*words, HIL_RUNS="/tmp/" + 300 * "x")
+    assert done.returncode == 4 and "Traceback" not in done.stderr, done.stderr
+    assert 300 * "x" in done.stderr and "name too long" in done.stderr
+
+
 def test_a_mistake_of_ours_is_no_verdict(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     def mistaken(**_: object) -> None:
         raise KeyError("a bug")
