@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import importlib
+import io
 import sys
 import traceback
 
@@ -89,6 +90,9 @@ def root() -> None:
 
 def main() -> None:
     """Runs the command line. Wrong use exits 2, other errors with their verdict's code, Ctrl-C with 130."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a terminal or a log that knows no µ is told its number
+            stream.reconfigure(errors="backslashreplace")
     try:
         code = root.main(prog_name="hil", standalone_mode=False)
     except click.exceptions.Abort:

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 from click.testing import CliRunner
+from report_data import write_run
 
 from hil import cli, hypervisor, target
 from hil.cli import COMMANDS, root
@@ -199,6 +200,19 @@ def test_runs_in_a_place_that_cannot_be_looked_at(words: list[str]) -> None:
     done = hil(*words, HIL_RUNS="/tmp/" + 300 * "x")
     assert done.returncode == 4 and "Traceback" not in done.stderr, done.stderr
     assert 300 * "x" in done.stderr and "name too long" in done.stderr
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1"])
+def test_a_log_that_knows_few_characters(tmp_path: Path, encoding: str) -> None:
+    write_run(tmp_path / "run", console="µ → \ufffd\r\n".encode())
+    for words in (["report", "run"], ["history"], ["replay", "run"], ["compare", "run", "run"]):
+        done = subprocess.run(
+            [sys.executable, "-m", "hil", *words],
+            env={**os.environ, "HIL_RUNS": str(tmp_path), "PYTHONIOENCODING": encoding},
+            capture_output=True,
+            check=False,
+        )
+        assert done.returncode == 0 and b"Traceback" not in done.stderr, done.stderr
 
 
 def test_a_mistake_of_ours_is_no_verdict(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
