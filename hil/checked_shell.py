@@ -159,7 +159,11 @@ class CheckedShell:
         line, proof = self._checked(f"echo {mark}:$a:")
         self._type(line)
         patience = self._patience + 2 * self._dialogue.seconds_for(2 * ANSWERED)
-        return self._dialogue.came(f"{mark}:{proof}:", self._deadline, patience)
+        started = self._deadline.elapsed
+        came = self._dialogue.came(f"{mark}:{proof}:", self._deadline, patience)
+        if came:  # so the far side is not slow: it is the line that loses
+            self._learn(self._deadline.elapsed - started)
+        return came
 
     def _find_checksum(self) -> Checksum:
         for checksum in CHECKSUMS * 8:

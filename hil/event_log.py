@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from hil.cell_statistics import Reading, event_fields
 from hil.run_directory import writing
 from hil.verdict import Verdict
 
@@ -67,6 +68,10 @@ class EventLog:
     def note(self, text: str) -> None:
         """Something worth knowing that is no step."""
         self.emit("note", text=text)
+
+    def statistics(self, when: str, reading: Reading) -> None:
+        """The cells' exit counters; `when`: before, during or after the probe."""
+        self.emit("statistics", **event_fields(when, reading))
 
     def verdict(self, verdict: Verdict) -> None:
         """The run's end."""

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Union
 
+from hil.cell_statistics import CellExits, Reading, event_fields
 from hil.fields import Fields, RecordError, shown
 from hil.record import Record
 from hil.verdict import Outcome
@@ -68,6 +69,16 @@ class NoteEvent:
 
 
 @dataclass(frozen=True)
+class StatisticsEvent:
+    """The cells' exit counters, as they were read `when`: before, during or after the probe."""
+
+    kind: ClassVar[str] = "statistics"
+    t: float
+    when: str
+    reading: Reading
+
+
+@dataclass(frozen=True)
 class VerdictEvent:
     kind: ClassVar[str] = "verdict"
     t: float
@@ -76,7 +87,7 @@ class VerdictEvent:
     reason: str = ""
 
 
-Event = Union[StateEvent, StepEvent, RecordEvent, TrapEvent, NoteEvent, VerdictEvent]
+Event = Union[StateEvent, StepEvent, RecordEvent, TrapEvent, NoteEvent, StatisticsEvent, VerdictEvent]
 
 
 def _state_event(t: float, fields: Fields) -> StateEvent:
@@ -91,6 +102,25 @@ def _step_event(t: float, fields: Fields) -> StepEvent:
         raise fields.fail("outcome", '"ok" or "failed"')
     detail = fields.text("detail", "")
     return StepEvent(t, fields.text("state"), fields.text("name"), fields.number("seconds"), outcome, detail)
+
+
+def _statistics_event(t: float, fields: Fields) -> StatisticsEvent:
+    when = fields.text("when")
+    if when not in ("before", "during", "after"):
+        raise fields.fail("when", '"before", "during" or "after"')
+    cells = {}
+    for name, value in Fields.of("cells", fields.get("cells")).data.items():
+        one = Fields.of(f'cell "{name}"', value)
+        cpus = Fields.of("cpus", one.get("cpus")).data
+        cells[name] = CellExits(
+            _counters("exits", one.get("exits")), {cpu: _counters(cpu, each) for cpu, each in cpus.items()}
+        )
+    return StatisticsEvent(t, when, Reading(fields.number("uptime"), cells))
+
+
+def _counters(what: str, value: object) -> dict[str, int]:
+    fields = Fields.of(what, value)
+    return {reason: fields.integer(reason) for reason in fields.data}
 
 
 def _verdict_event(t: float, fields: Fields) -> VerdictEvent:
@@ -117,6 +147,8 @@ def parse_event(value: object) -> Event:
             return TrapEvent(t, dict(Fields.of(f'{fields.what}: field "trap"', fields.get("trap")).data))
         case "note":
             return NoteEvent(t, fields.text("text"))
+        case "statistics":
+            return _statistics_event(t, fields)
         case "verdict":
             return _verdict_event(t, fields)
     raise RecordError(f"event at t={t:g}: unknown kind {shown(kind)}")
@@ -138,6 +170,8 @@ def event_dict(event: Event) -> dict[str, Any]:
             out.update(trap=dict(event.trap))
         case NoteEvent():
             out.update(text=event.text)
+        case StatisticsEvent():
+            out.update(event_fields(event.when, event.reading))
         case VerdictEvent():
             out.update(verdict=event.outcome.value, exit_code=event.exit_code, reason=event.reason)
     return out

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 from hil.causes import likely_cause
+from hil.cell_statistics import READ, beside, parse, without
 from hil.console import Console
 from hil.errors import CommandFailed, Failed, HilError, InfrastructureError, Trapped
 from hil.event_log import EventLog
@@ -17,7 +18,9 @@ from hil.power import Power
 from hil.record import Record
 from hil.record_line import RECORD_MARK, scan_records
 from hil.root_cell import RootCell
+from hil.limits import Deadline
 from hil.session import Session, State
+from hil.shell import Answer
 from hil.sent_agent import Sender, StartAgent
 from hil.shell_choice import ShellChoice
 from hil.target import CellUse
@@ -49,6 +52,8 @@ class Plan:
     """What a console shows when it may be typed to; see Dialogue.await_turn."""
     shell: str = "auto"
     """One of hil.options.SHELLS."""
+    statistics: float = 0.0
+    """Seconds between two readings of the cells' counters while the program runs; 0: only before and after."""
 
 
 class OpenConsole(Protocol):
@@ -194,11 +199,14 @@ class Lifecycle:
             self.root.start(cell)
         if not self.plan.program:
             if self.plan.series:
+                self.read_statistics("before")
                 self._hear_records(session, heard)
+                self.read_statistics("after")
             return
+        self.read_statistics("before")
         try:
             with session.step(f"run {self.plan.program.split()[0]}", "run", "the probe's records") as deadline:
-                answer = self.root.shell.run(self.plan.program, deadline)
+                answer = self._probe(deadline)
                 self.output = answer.out
                 if answer.code != 0:
                     text = answer.text
@@ -208,6 +216,23 @@ class Lifecycle:
         except CommandFailed as failure:
             self._blame_cell(failure)
             raise
+        self.read_statistics("after")
+
+    def read_statistics(self, when: str) -> None:
+        """The cells' exit counters as an event, where the hypervisor counts."""
+        text = self.root.script(f"{READ}; true", "command", "read the cells' statistics").out
+        for reading in parse(text.decode("utf-8", "replace")):
+            self.events.statistics(when, reading)
+
+    def _probe(self, deadline: Deadline) -> Answer:
+        """Runs the plan's program; with `statistics`, beside a loop that reads the counters."""
+        if not self.plan.statistics:
+            return self.root.shell.run(self.plan.program, deadline)
+        answer = self.root.shell.run(beside(self.plan.program, self.plan.statistics), deadline)
+        text = answer.err.decode("utf-8", "replace")
+        for reading in parse(text):
+            self.events.statistics("during", reading)
+        return replace(answer, err=without(text).encode())
 
     def collected(self, session: Session) -> None:
         """All records that the probe owes are there and undamaged."""

@@ -8,7 +8,7 @@ import secrets
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from hil.console import Console
 from hil.dialogue import Dialogue
@@ -18,6 +18,8 @@ from hil.sent_agent import IMAGE_AGENT
 from hil.shell import Answer, RootShell
 from hil.target import LineUse
 from hil.watch import Watch
+
+T = TypeVar("T")
 
 HELLO_TEXT = 400
 """Characters of the agent's hello and the answer to it, and some to spare."""
@@ -149,22 +151,37 @@ class AgentShell:
             # The deadline is ours: it may be extended meanwhile. The agent's is for the case that we are gone.
             return self._agent.run(command, max(1.0, deadline.left) * MOST)
 
+        answer = self._ask(job, f"`{command}`", deadline)
+        if answer.ending == "timed-out":
+            raise deadline.passed(self._watch.hint())
+        if answer.truncated:
+            raise InfrastructureError(f"the output of `{command}` is longer than the agent carries: it was cut")
+        return Answer(answer.rc, answer.out, answer.err)
+
+    def read_file(self, path: str, deadline: Deadline) -> bytes:
+        """The bytes of a file in the root cell. AgentLost also when there is none, with the reason."""
+        return self._ask(lambda: bytes(self._agent.read_file(path)), f"the reading of {path}", deadline)
+
+    def write_file(self, path: str, content: bytes, deadline: Deadline, mode: int = 0o644) -> None:
+        """Replaces a file in the root cell at once. AgentLost also when that is refused, with the reason."""
+
+        def job() -> None:
+            self._agent.write_file(path, content, mode)
+
+        self._ask(job, f"the writing of {path}", deadline)
+
+    def _ask(self, job: Callable[[], T], what: str, deadline: Deadline) -> T:
         try:
-            answer = self._watch.work(job, deadline)
+            return self._watch.work(job, deadline)
         except library().AgentLost as error:
             raise AgentLost(
-                f"the agent did not answer `{command}`: {_short(error)} "
+                f"the agent did not answer {what}: {_short(error)} "
                 f"('silence' has a limit of {deadline.of('silence'):.0f} s)",
                 self._watch.hint(),
             ) from error
         except BaseException:
             self._break_off(deadline.of("break-off"))
             raise
-        if answer.ending == "timed-out":
-            raise deadline.passed(self._watch.hint())
-        if answer.truncated:
-            raise InfrastructureError(f"the output of `{command}` is longer than the agent carries: it was cut")
-        return Answer(answer.rc, answer.out, answer.err)
 
     def _break_off(self, patience: float) -> None:
         """Ends a call whose answer nobody wants any more, so that the next one can be made."""

@@ -27,6 +27,8 @@ class RunOptions:
     wait: float = 0.0
     chaos: str = ""
     """Faults between the console's stream and the controller, as hil/lib/chaos.hpp reads them; empty: none."""
+    statistics: float = 0.0
+    """Seconds between two readings of the cells' counters while the probe runs; 0: only before and after it."""
     verbose: bool = False
     json_events: bool = False
     keep: bool = False

@@ -55,6 +55,7 @@ def prepare(options: RunOptions) -> Prepared:
         series=probe.series,
         uio=virtual_pci(cells / machine.root_config) if probe.uio else None,
         shell=options.shell,
+        statistics=options.statistics,
         shell_hint=machine.shell_hint,
     )
     return Prepared(options, machine, hypervisors.find(options.hypervisor), plan, cells)

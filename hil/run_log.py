@@ -8,7 +8,18 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from hil.events import Event, NoteEvent, RecordEvent, StateEvent, StepEvent, TrapEvent, VerdictEvent, parse_event
+from hil.cell_statistics import difference, sentence
+from hil.events import (
+    Event,
+    NoteEvent,
+    RecordEvent,
+    StateEvent,
+    StatisticsEvent,
+    StepEvent,
+    TrapEvent,
+    VerdictEvent,
+    parse_event,
+)
 from hil.fields import RecordError
 from hil.record import Record
 from hil.verdict import Outcome
@@ -35,6 +46,11 @@ class RunLog:
 
     def notes(self) -> list[NoteEvent]:
         return [e for e in self.events if isinstance(e, NoteEvent)]
+
+    def exits(self) -> str:
+        """How often each cell left for the hypervisor while the probe ran, and why, in one line; empty when unknown."""
+        read = {e.when: e.reading.cells for e in self.events if isinstance(e, StatisticsEvent) and e.when != "during"}
+        return sentence(difference(read["before"], read["after"])) if len(read) == 2 else ""
 
     def verdict(self) -> VerdictEvent:
         """The run's verdict: the last one written. A log without one was cut off: an infrastructure error."""

@@ -28,6 +28,8 @@ def show(run: Path, terminal: Terminal) -> None:
         show_figures(records, terminal)
         for line in conditions(records, read_manifest(run / "manifest.json")):
             terminal.print(safe(line), soft_wrap=True)
+        if exits := log.exits():
+            terminal.print(safe(f"exits to the hypervisor from before the probe to after it: {exits}"), soft_wrap=True)
     show_verdict(log.verdict(), terminal)
     report = run / "report.html"
     terminal.print(safe(f"report: {report}" if report.exists() else f"run directory: {run}"), soft_wrap=True)

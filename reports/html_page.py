@@ -75,6 +75,7 @@ def page(run: Run) -> str:
         lifecycle=_lifecycle(run),
         traps=[_trap(event.trap) for event in run.log.traps()],
         notes=[printable(note.text) for note in run.log.notes()],
+        exits=printable(run.log.exits()),
         console=_console(run),
         scripts=[Markup(script) for script in scripts],
         style=Markup(_dygraphs("dygraph.min.css") + _text(_TEMPLATES / "report.css")),

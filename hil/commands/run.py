@@ -58,6 +58,13 @@ WAYS = click.Choice(["interrupt", "poll"])
 @click.option(
     "--chaos", default="", metavar="SPEC", help="Faults on the console's line: seed=1,corrupt=0.01,splice=0.001,drop=…"
 )
+@click.option(
+    "--statistics",
+    type=click.FloatRange(0, 3600),
+    default=0,
+    metavar="SECONDS",
+    help="Also read the cells' exit counters so often while the probe runs, which disturbs it; 0: before and after.",
+)
 @click.option("-v", "--verbose", is_flag=True, help="Show the console live.")
 @click.option("--json-events", is_flag=True, help="Events as JSON lines on stdout, instead of the table.")
 @click.option(

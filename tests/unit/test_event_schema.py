@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from report_data import record
 
+from hil.cell_statistics import CellExits, Reading
 from hil.event_log import EventLog
 from hil.event_schema import SCHEMA, problems
 from hil.session import State
@@ -26,6 +27,7 @@ def test_what_the_log_writes_is_as_the_schema_says(tmp_path: Path) -> None:
     log = EventLog(tmp_path / "events.jsonl")
     log.state("boot", "boot", 30.0, 1.0, "x")
     log.step("boot", "x", 1.0, "ok")
+    log.statistics("before", Reading(1.5, {"cell": CellExits({"total": 3}, {"0": {"total": 3}})}))
     log.note("\x1b[31m")
     log.record(record().as_dict())
     log.verdict(Verdict.of(Outcome.TRAP, "it trapped"))
@@ -61,7 +63,7 @@ def test_a_record_s_rows_are_looked_at() -> None:
 
 def test_the_document_names_every_field_and_state() -> None:
     table = dict(
-        re.findall(r"^\| (state|step|record|trap|note|verdict) \| (.*) \|$", DOCUMENT.read_text(), re.MULTILINE)
+        re.findall(r"^\| (state|step|record|trap|note|statistics|verdict) \| (.*) \|$", DOCUMENT.read_text(), re.MULTILINE)
     )
     assert set(table) == set(schemas())
     for kind, properties in schemas().items():
