@@ -18,7 +18,7 @@
 //   state              value=0…4: writes the cell's state
 //   locked, refuse, no-reply   takes part in the messages: as running/locked; refusing the first; never answering
 //   flood              text without a pause
-//   idle               nothing
+//   idle               nothing; with reply_ms=… it takes that long to answer a message
 #include "inmates/lib/inmate.hpp"
 
 #include "abi/hypercall.h"
@@ -276,6 +276,7 @@ bool inmate_main() {
         }
     }
     println("fault: nobody stopped ", act);
+    const std::uint64_t reply_ms = command_line_number("reply_ms", 0);
     for (bool refuse = act == "refuse";; wait_ms(10)) {
         if (refuse && comm_region().generic.msg_to_cell == JH_MSG_SHUTDOWN_REQUEST) {
             refuse = false;
@@ -283,8 +284,11 @@ bool inmate_main() {
             hil::bench::publish_barrier();
             comm_region().generic.reply_from_cell = JH_REPLY_REQUEST_DENIED;
             println("fault: refused");
-        } else if (act != "no-reply" && shutdown_requested()) {
-            return true;
+        } else if (act != "no-reply" && comm_region().generic.msg_to_cell != JH_MSG_NONE) {
+            wait_ms(reply_ms);
+            if (shutdown_requested()) {
+                return true;
+            }
         }
     }
 }

@@ -151,13 +151,20 @@ STATISTIC(virq, JH_STAT_ARM_VIRQ);
 STATISTIC(vsgi, JH_STAT_ARM_VSGI);
 STATISTIC(psci, JH_STAT_ARM_PSCI);
 STATISTIC(smccc, JH_STAT_ARM_SMCCC);
+STATISTIC(cp15, JH_STAT_ARM_CP15);
 
 static struct attribute *statistics_attrs[] = {
-	&total_statistic.attribute,	  &mmio_statistic.attribute,
-	&management_statistic.attribute,  &hypercall_statistic.attribute,
-	&maintenance_statistic.attribute, &virq_statistic.attribute,
-	&vsgi_statistic.attribute,	  &psci_statistic.attribute,
-	&smccc_statistic.attribute,	  NULL,
+	&total_statistic.attribute,
+	&mmio_statistic.attribute,
+	&management_statistic.attribute,
+	&hypercall_statistic.attribute,
+	&maintenance_statistic.attribute,
+	&virq_statistic.attribute,
+	&vsgi_statistic.attribute,
+	&psci_statistic.attribute,
+	&smccc_statistic.attribute,
+	&cp15_statistic.attribute,
+	NULL,
 };
 ATTRIBUTE_GROUPS(statistics);
 

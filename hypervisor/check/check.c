@@ -6,7 +6,9 @@
  *   hypercall=N first=A second=B   calls, past the loader's checks
  *   interrupt=N                    makes a shared interrupt (its GIC number) pending, which must come
  *   rounds=N config=FILE seed=S    creates cells from FILE with bytes changed, and destroys those that were accepted;
- * the CPUs that FILE names must be offline Results are lines "gaol-check: …" of the kernel's log.
+ *                                  the CPUs that FILE names must be offline
+ *   calls=N config=FILE seed=S     any hypercalls in any order, among them those that make, start and end FILE's cell
+ * Results are lines "gaol-check: …" of the kernel's log.
  */
 #include <linux/delay.h>
 #include <linux/interrupt.h>
@@ -24,7 +26,7 @@
 #include "abi/hypercall.h"
 
 #define MOST_PEEKS 4
-static unsigned long peek[MOST_PEEKS], poke, hypercall = ~0UL, first, second, rounds, seed = 1;
+static unsigned long peek[MOST_PEEKS], poke, hypercall = ~0UL, first, second, rounds, calls, seed = 1;
 static unsigned int peeks, value, interrupt;
 static char *config = "";
 module_param_array(peek, ulong, &peeks, 0);
@@ -35,6 +37,7 @@ module_param(interrupt, uint, 0);
 module_param(first, ulong, 0);
 module_param(second, ulong, 0);
 module_param(rounds, ulong, 0);
+module_param(calls, ulong, 0);
 module_param(seed, ulong, 0);
 module_param(config, charp, 0);
 
@@ -140,6 +143,7 @@ static u64 random_number(void)
 }
 
 #define BUFFER 8192
+#define OWN_ID 9
 #define CELLS_START 0x70000000ULL
 #define CELLS_END 0x7fa00000ULL
 #define FIRST_FREE_SPI 96
@@ -200,7 +204,7 @@ static int fuzz(const void *good, size_t size, void *buffer)
 		cond_resched();
 		memset(buffer, 0, BUFFER);
 		memcpy(buffer, good, size);
-		cell->id = 9; /* the loader would choose a free one */
+		cell->id = OWN_ID; /* the loader would choose a free one */
 		if (round)
 			change(buffer, size);
 		if (robs_root(cell)) {
@@ -226,6 +230,71 @@ static int fuzz(const void *good, size_t size, void *buffer)
 	return 0;
 }
 
+/* Its memory is all undefined instructions: what runs there does nothing. */
+static int clear_memory(const struct jh_cell *cell)
+{
+	const struct jh_memory *ram = (const void *)((const u8 *)(cell + 1) + cell->cpu_set_size);
+	void *mapping = memremap(ram->phys_start, ram->size, MEMREMAP_WB);
+
+	if (!mapping)
+		return -ENOMEM;
+	memset(mapping, 0, ram->size);
+	memunmap(mapping);
+	return 0;
+}
+
+/*
+ * One call of any kind but disable, which belongs to all CPUs together, and putc, which would fill the console. Ids are
+ * those of no cell but the own one: the others are not to be lost.
+ */
+static long any_call(u64 config_address)
+{
+	static const u64 numbers[] = { 1, 1, 2, 2, 3, 3, 4, 4, 5, 6, 7, 9, 10, 1ULL << 32, ~0ULL };
+	static const u64 ids[] = { 0, OWN_ID, OWN_ID, OWN_ID, 77, 1ULL << 31, 1ULL << 32 | OWN_ID, ~0ULL };
+	static const u64 addresses[] = { 0, 4095, 0x7fc00000, 0x09000000, 1ULL << 39, 1ULL << 40, ~0ULL - 4095, ~0ULL };
+	const u64 number = numbers[random_number() % ARRAY_SIZE(numbers)];
+	u64 argument = random_number() % 4 ? ids[random_number() % ARRAY_SIZE(ids)] : random_number();
+
+	if (number == JH_HC_CELL_CREATE)
+		argument = random_number() % 2 ? config_address : addresses[random_number() % ARRAY_SIZE(addresses)];
+	return call(number, argument, random_number() % 2 ? random_number() % 1012 : random_number());
+}
+
+static int call_around(const void *good, size_t size, void *buffer)
+{
+	struct jh_cell *cell = buffer;
+	unsigned long round, done = 0, refused = 0;
+	long pools, cells, result;
+
+	memcpy(buffer, good, size);
+	cell->id = OWN_ID;
+	cell->flags |= JH_CELL_PASSIVE_COMMREG;
+	if (clear_memory(cell))
+		return -ENOMEM;
+	pools = call(JH_HC_HYPERVISOR_INFO, JH_INFO_MEM_POOL_USED, 0);
+	cells = call(JH_HC_HYPERVISOR_INFO, JH_INFO_NUM_CELLS, 0);
+	for (round = 0; round < calls; round++) {
+		cond_resched();
+		result = any_call(virt_to_phys(buffer));
+		if (result < -99) {
+			pr_err("gaol-check: call %lu with seed now %lu gives %ld\n", round, seed, result);
+			return -EIO;
+		}
+		if (result < 0)
+			refused++;
+		else
+			done++;
+	}
+	result = call(JH_HC_CELL_DESTROY, OWN_ID, 0);
+	if ((result && result != -ENOENT) || call(JH_HC_HYPERVISOR_INFO, JH_INFO_MEM_POOL_USED, 0) != pools ||
+	    call(JH_HC_HYPERVISOR_INFO, JH_INFO_NUM_CELLS, 0) != cells) {
+		pr_err("gaol-check: calls with seed now %lu left something behind (%ld)\n", seed, result);
+		return -EIO;
+	}
+	pr_info("gaol-check: %lu calls done, %lu refused, nothing left behind\n", done, refused);
+	return 0;
+}
+
 static int fuzz_file(void)
 {
 	void *good = NULL;
@@ -234,7 +303,7 @@ static int fuzz_file(void)
 	int error = size < 0 ? (int)size : -ENOMEM;
 
 	if (size >= 0 && buffer)
-		error = fuzz(good, size, buffer);
+		error = calls ? call_around(good, size, buffer) : fuzz(good, size, buffer);
 	kfree(buffer);
 	vfree(good);
 	return error;
@@ -250,7 +319,7 @@ static int __init check_init(void)
 		return access_word(poke, true);
 	if (interrupt)
 		return take_interrupt(interrupt);
-	if (rounds)
+	if (rounds || calls)
 		return fuzz_file();
 	pr_info("gaol-check: hypercall %lu gives %ld\n", hypercall, call(hypercall, first, second));
 	return 0;

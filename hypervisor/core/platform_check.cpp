@@ -125,10 +125,13 @@ int check_gic(const jh_system& system) {
     const struct {
         const char* name;
         uint64_t address;
-    } bases[] = {{"gicd_base", arm.gicd_base}, {"gicr_base", arm.gicr_base}};
-    for (const auto& base : bases) {
-        if (!page_aligned(base.address) || base.address == 0 || out_of_range(base.address, page_size)) {
-            return refuse(cell) << base.name << ": 0x" << hex(base.address) << " is no page's address";
+        uint64_t size; // GICv3 architecture: of the distributor; of one redistributor
+    } parts[] = {{"gicd_base", arm.gicd_base, 0x10000}, {"gicr_base", arm.gicr_base, 0x20000}};
+    for (const auto& part : parts) {
+        if (!page_aligned(part.address) || part.address == 0 || out_of_range(part.address, part.size) ||
+            hypervisor().memory.overlaps({PhysAddr{part.address}, part.size})) {
+            return refuse(cell) << part.name << ": 0x" << hex(part.address)
+                                << " must be a page's address outside the hypervisor's memory";
         }
     }
     if (arm.maintenance_irq < 16 || arm.maintenance_irq > 31) {

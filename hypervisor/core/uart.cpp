@@ -38,6 +38,24 @@ uint32_t Uart::registers_size(const jh_console& console) {
     return (console.flags & JH_CONSOLE_REGDIST_4) != 0 ? ns_registers * 4 : ns_registers;
 }
 
+Uart::Status Uart::status_of(const jh_console& console) {
+    if (console.type == JH_CONSOLE_PL011) {
+        return {pl011_flags, 4};
+    }
+    return (console.flags & JH_CONSOLE_REGDIST_4) != 0 ? Status{ns_line_status * 4, 4} : Status{ns_line_status, 1};
+}
+
+bool Uart::awaits(uint64_t microseconds) const {
+    const uint64_t start = arch::microseconds();
+    while (!ready()) {
+        if (arch::microseconds() - start >= microseconds) {
+            return false;
+        }
+        arch::relax();
+    }
+    return true;
+}
+
 uint32_t Uart::ns_read(uint32_t index) const {
     return distance4_ ? register32(index * 4) : registers_[index];
 }

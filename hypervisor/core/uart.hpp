@@ -18,6 +18,14 @@ class Uart {
     void put(char character) const;
     /// Bytes that the registers of a PL011 or an 8250 take.
     [[nodiscard]] static uint32_t registers_size(const jh_console& console);
+    /// Its status register, to be tried before a Uart is made: a config may name an address at which nothing answers.
+    struct Status {
+        uint32_t offset;
+        unsigned size;
+    };
+    [[nodiscard]] static Status status_of(const jh_console& console);
+    /// Will it take a character, within so many microseconds?
+    [[nodiscard]] bool awaits(uint64_t microseconds) const;
     static constexpr uint32_t most_size = 16 << 20; ///< of a console region: all of it is mapped
 
   private:

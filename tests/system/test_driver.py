@@ -66,6 +66,23 @@ def test_the_virtual_console_gets_a_cells_text_when_it_is_active(bed: Bed, activ
     bed.root.run(["jailhouse", "cell", "destroy", name], "destroy")
 
 
+def test_a_call_that_waits_for_a_cell_is_one_call(bed: Bed) -> None:
+    """The cell answers after 0.3 s. The loader asks again and again meanwhile; that counts as management."""
+    config = (CELLS / "hello.yaml").read_text().replace("name: hello", "name: slow").replace("passive-comm-region ", "")
+    bed.root.run(["jailhouse", "cell", "create", cell_file(bed, config, "slow")], "create")
+    slow = CellUse("", "slow", "fault.bin", "act=idle reply_ms=300")
+    bed.root.load(slow)
+    bed.root.start(slow)
+    bed.wait_for_line("nobody stopped idle")
+    read = "(cd /sys/devices/jailhouse/cells/0/statistics; cat vmexits_management vmexits_hypercall vmexits_cp15)"
+    said = [int(word) for word in text(bed, f"{read}; jailhouse cell shutdown slow; {read}").split()]
+    management, hypercalls = said[3] - said[0], said[4] - said[1]
+    assert management >= 5, "turns, a tick between two"
+    assert 1 <= hypercalls < 20, "the call, and those that read the statistics"
+    assert said[2] > 0, "system registers trapped: the root's CPUs interrupt each other"
+    bed.root.run(["jailhouse", "cell", "destroy", "slow"], "destroy")
+
+
 def test_the_loader_cannot_be_unloaded_while_enabled(bed: Bed) -> None:
     assert "Resource temporarily unavailable" in text(bed, "rmmod jailhouse 2>&1", (1,))
 
@@ -143,7 +160,39 @@ def test_a_parked_root_cpu_is_an_error_and_no_hang(boot: Boot) -> None:
     bed.wait_for_line("hello 3")
 
 
-def test_the_loader_refuses_damaged_system_configs(boot: Boot) -> None:
+SPOILT = {
+    # what the line must name: where in struct jh_system (abi/cell_config.h), bytes in the shell's octal
+    "system flags: 0x80": (8, r"\201"),
+    "hypervisor_memory: flags": (12 + 25, r"\002"),
+    "debug_console: type": (44 + 12, r"\010"),
+    "debug_console: divider": (44 + 16, r"\001"),
+    "debug_console: clock_reg": (44 + 26, r"\001"),
+    "debug_console: address: 0xb000000: no UART": (44 + 3, r"\013"),  # nothing answers there
+    "debug_console: address: 0x7fe00000": (44, r"\000\000\340\177"),  # the hypervisor's memory
+    "pci_is_virtual": (76 + 9, r"\002"),
+    "iommu unit 2": (88 + 2 * 28, r"\003"),
+    "maintenance_irq": (312, r"\050"),
+    "gic_version": (313, r"\002"),
+    "gicd_base: 0xb000000: no distributor": (316 + 3, r"\013"),
+    "gicd_base: 0x9000000: no distributor": (316 + 3, r"\011"),  # the UART answers
+    "gicr_base: 0xb0a0000: no redistributor": (348 + 3, r"\013"),
+    "(AARCH32)": (356 + 44, r"\004"),
+    "irqchip 0: address": (-2 * 32 - 2 * 56, r"\001"),
+    "pci device 1: bar_mask[3]": (-56 + 6 + 12, r"\001"),
+}
+
+
+def test_damaged_system_configs_are_refused_by_name(boot: Boot) -> None:
     bed = boot(plan())
     text(bed, "insmod /hil/jailhouse.ko")
     assert ", 0 wrong" in text(bed, f"driver-check device disabled {' '.join(CONFIGS)}")
+    size = (places.build() / "cells" / TARGET / "qemu-root.cell").stat().st_size
+    for said, (offset, value) in SPOILT.items():
+        at = offset % size
+        spoil = f"cp {CONFIGS[0]} /tmp/bad; printf '{value}' | dd of=/tmp/bad bs=1 seek={at} conv=notrunc 2>/dev/null"
+        reason = "dmesg | grep 'hypervisor refused to start' | tail -n 1"
+        heard = text(bed, f"{spoil}; jailhouse enable /tmp/bad 2>&1; {reason}")
+        assert "JAILHOUSE_ENABLE: Invalid argument" in heard and "-EINVAL" in heard, f"{said}: {heard}"
+        assert said in heard and "refused" in heard
+    text(bed, f"jailhouse enable {CONFIGS[0]} && jailhouse cell create {CONFIGS[1]} && jailhouse disable")
+    assert bed.watch.traps == []

@@ -5,6 +5,7 @@
 #include "hypervisor/arch/arm64/virtual_interrupts.hpp"
 #include "hypervisor/core/arch.hpp"
 #include "hypervisor/core/hypervisor.hpp"
+#include "hypervisor/core/refusal.hpp"
 
 namespace gaol::gic {
 
@@ -34,6 +35,14 @@ void wait_for_writes() {
     while ((read32(distributor() + ctlr) & register_write_pending) != 0) {
         arch::relax();
     }
+}
+
+/// Does a part of a GICv3 (or of a GICv4, see check_frame) answer there? The config may name any address, and a plain
+/// read of one at which nothing is would be a fault of ours.
+bool answers(uint64_t base) {
+    constexpr uint64_t identification = 0xffe8; // GICD_PIDR2, GICR_PIDR2: bits 7:4 are the architecture's revision
+    uint64_t value = 0;
+    return arch::device_read(PhysAddr{base + identification}, 4, value) && (value >> 4 & 0xf) >= 3;
 }
 
 /// What would not work: LPIs, that come without an active state past everything that is emulated, and frames of GICv4,
@@ -72,11 +81,20 @@ int discover() {
     layout.distributor = hypervisor().platform().arm.gicd_base;
     layout.redistributors = hypervisor().platform().arm.gicr_base;
     uint32_t& frames = layout.frames;
+    if (!answers(distributor())) {
+        return refuse(hypervisor().system->root_cell)
+               << "gicd_base: 0x" << hex(distributor()) << ": no distributor of a GICv3 answers there";
+    }
     if (map_device(PhysAddr{distributor()}, distributor_size) != 0) {
         return -JH_ENOMEM;
     }
     bool last = false;
     for (frames = 0; !last && frames < max_frames; ++frames) {
+        if (!answers(frame_base(frames))) {
+            return refuse(hypervisor().system->root_cell)
+                   << "gicr_base: 0x" << hex(layout.redistributors) << ": no redistributor of a GICv3 answers at 0x"
+                   << hex(frame_base(frames));
+        }
         if (map_device(PhysAddr{frame_base(frames)}, redistributor_size) != 0) {
             return -JH_ENOMEM;
         }

@@ -12,6 +12,7 @@
 #include "hypervisor/core/config_check.hpp"
 #include "hypervisor/core/hypervisor.hpp"
 #include "hypervisor/core/management.hpp"
+#include "hypervisor/core/refusal.hpp"
 
 #include <new>
 
@@ -58,6 +59,7 @@ struct Meeting {
     std::atomic<uint32_t> arrived;
     std::atomic<uint32_t> activated;
     std::atomic<bool> leaving;
+    bool console; ///< there is one, and it takes characters
 };
 constinit Meeting meeting = {};
 
@@ -162,15 +164,30 @@ int prepare(gaol_image& header) {
         error =
             address_space_unmap(PhysAddr{areas + uint64_t{cpu} * PER_CPU_SIZE + PER_CPU_DATA_SIZE}, PER_CPU_GUARD_SIZE);
     }
-    const jh_console& console = hv.system->debug_console;
-    if (error == 0 && console_usable(console, hv.memory)) {
-        error = map_device(PhysAddr{console.address}, console.size);
-        hv.console.open(Uart(console, reinterpret_cast<volatile uint8_t*>(uint64_t{console.address})),
-                        &gaol_console_ring_area);
-    } else {
-        hv.console.open(Uart(), &gaol_console_ring_area);
-    }
+    hv.console.open(Uart(), &gaol_console_ring_area);
     return error;
+}
+
+/// The config's console, once reads of addresses at which nothing answers come back. What is wrong with it is said by
+/// build(), to the ring.
+void open_console() {
+    Hypervisor& hv = hypervisor();
+    const jh_console& console = hv.system->debug_console;
+    const Uart::Status status = Uart::status_of(console);
+    uint64_t value = 0;
+    if (!console_usable(console, hv.memory) ||
+        !arch::device_read(PhysAddr{console.address + status.offset}, status.size, value) ||
+        map_device(PhysAddr{console.address}, console.size) != 0) {
+        return;
+    }
+    dsb_ish();
+    isb();
+    const Uart uart(console, reinterpret_cast<volatile uint8_t*>(uint64_t{console.address}));
+    constexpr uint64_t a_second = 1000000;
+    if (uart.awaits(a_second)) {
+        hv.console.open(uart, &gaol_console_ring_area);
+        meeting.console = true;
+    }
 }
 
 void announce(const gaol_image& header) {
@@ -188,6 +205,10 @@ int build(const gaol_image& header) {
     Hypervisor& hv = hypervisor();
     if (const int error = check_platform(*hv.system, header.config_size, hv.memory); error != 0) {
         return error;
+    }
+    if (const jh_console& console = hv.system->debug_console; console.type != JH_CONSOLE_NONE && !meeting.console) {
+        return refuse(hv.system->root_cell)
+               << "debug_console: address: 0x" << hex(console.address) << ": no UART there takes a character";
     }
     ConsoleOut() << "Initializing unit: irqchip\n";
     if (const int error = gic::discover(); error != 0) {
@@ -233,6 +254,7 @@ void activate(PerCpu& cpu) {
 int come_in(PerCpu& cpu, bool builder, const gaol_image& header) {
     const uint32_t cpus = count(online_cpus(header));
     if (builder) {
+        open_console();
         announce(header);
         meeting.phase = 1;
     }
