@@ -37,8 +37,8 @@ void wait_for_writes() {
     }
 }
 
-/// Does the distributor of a GICv3 (or of a GICv4, see check_frame) answer there? The config may name any address, and a
-/// plain read of one at which nothing is would be a fault of ours; that of a redistributor still is (docs/abi.md).
+/// Does the distributor of a GICv3 (or of a GICv4, see check_frame) answer there? The config may name any address, and
+/// a plain read of one at which nothing is would be a fault of ours; that of a redistributor still is (docs/abi.md).
 bool answers(uint64_t base) {
     constexpr uint64_t identification = 0xffe8; // GICD_PIDR2: bits 7:4 are the architecture's revision
     uint64_t value = 0;
