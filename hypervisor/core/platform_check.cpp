@@ -5,6 +5,7 @@
 #include "hypervisor/core/hypervisor.hpp"
 #include "hypervisor/core/refusal.hpp"
 
+#include <algorithm>
 #include <cstring>
 
 namespace gaol {
@@ -88,8 +89,8 @@ int check_hypervisor_memory(const jh_system& system, PhysRange memory) {
 int check_iommu_units(const jh_system& system) {
     for (uint32_t index = 0; index < JH_MAX_IOMMU_UNITS; ++index) {
         const jh_iommu& unit = system.platform.iommu_units[index];
-        constexpr jh_iommu unused = {};
-        if (std::memcmp(&unit, &unused, sizeof(unit)) != 0) {
+        const auto* bytes = reinterpret_cast<const uint8_t*>(&unit);
+        if (std::any_of(bytes, bytes + sizeof(unit), [](uint8_t byte) { return byte != 0; })) {
             return Refusal(name_of(system.root_cell), JH_EINVAL, "iommu unit ", index)
                    << "type: " << uint32_t{unit.type} << ", base: 0x" << hex(unit.base)
                    << ": no IOMMU is supported, all of it must be 0";

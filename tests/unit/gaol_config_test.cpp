@@ -277,8 +277,8 @@ TEST(GaolHypercall, IdsAreTakenWhole) {
     Cpu& root = *hypervisor().cpus[0];
     constexpr uint64_t not_cell_1 = 0x100000001;
     EXPECT_EQ(hypercall(root, JH_HC_CELL_STATE, 1, 0), JH_CELL_SHUT_DOWN);
-    for (const uint64_t call : {JH_HC_CELL_START, JH_HC_CELL_SET_LOADABLE, JH_HC_CELL_DESTROY, JH_HC_CELL_STATE}) {
-        EXPECT_EQ(hypercall(root, call, not_cell_1, 0), -JH_ENOENT) << call;
+    for (const int call : {JH_HC_CELL_START, JH_HC_CELL_SET_LOADABLE, JH_HC_CELL_DESTROY, JH_HC_CELL_STATE}) {
+        EXPECT_EQ(hypercall(root, static_cast<uint64_t>(call), not_cell_1, 0), -JH_ENOENT) << call;
     }
     EXPECT_EQ(hypercall(root, 0x100000000 + JH_HC_CELL_STATE, 1, 0), -JH_ENOSYS);
 }
