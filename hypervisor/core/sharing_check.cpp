@@ -16,7 +16,7 @@ const jh_memory& section_of(const CellConfig& config, const jh_pci_device& devic
     return config.memory()[device.shmem_regions_start + section];
 }
 
-/// Is the section the output of the config's own end `id`?
+/// Has the config an end of this id with this section? Two such ends are refused when they are connected.
 bool owns_output(const CellConfig& config, const jh_memory& section, uint32_t id) {
     for (const auto& device : config.pci_devices()) {
         if (device.shmem_dev_id == id) {
@@ -48,12 +48,13 @@ Trespass into_section(const CellConfig& writer, const jh_memory& section) {
     return {};
 }
 
-Trespass into_links(const CellConfig& writer, const CellConfig& linked) {
+/// Into the state tables and the outputs of the ends that `linked` has. What belongs to a peer that nobody is yet is
+/// nobody's: the end that takes it later is refused instead.
+Trespass into_ends(const CellConfig& writer, const CellConfig& linked) {
     for (const auto& device : linked.pci_devices()) {
-        for (uint32_t number = 0; number < 2u + device.shmem_peers; ++number) {
+        for (const uint32_t number : {0u, 2u + device.shmem_dev_id}) {
             const jh_memory& section = section_of(linked, device, number);
-            const bool anybody = number == 1 || section.size == 0; // the section that all ends write
-            if (anybody || (number >= 2 && owns_output(writer, section, number - 2))) {
+            if (number != 0 && owns_output(writer, section, device.shmem_dev_id)) {
                 continue;
             }
             if (Trespass trespass = into_section(writer, section); trespass.found) {
@@ -121,7 +122,7 @@ int check_against(const CellConfig& config, const Cell& other) {
     const auto line = [&config](ConsoleOut& out) -> Text& {
         return out << "Config of cell \"" << config.name() << "\" refused: ";
     };
-    if (const Trespass trespass = into_links(config, other.config); trespass.found) {
+    if (const Trespass trespass = into_ends(config, other.config); trespass.found) {
         ConsoleOut out;
         line(out) << "memory region " << trespass.region << ": would write " << trespass << " of cell \""
                   << other.name() << "\"\n";
@@ -137,7 +138,7 @@ int check_against(const CellConfig& config, const Cell& other) {
     if (other.is_root()) {
         return 0; // all is the root's before it is a cell's
     }
-    if (const Trespass trespass = into_links(other.config, config); trespass.found) {
+    if (const Trespass trespass = into_ends(other.config, config); trespass.found) {
         ConsoleOut out;
         line(out) << trespass << " could be written by cell \"" << other.name() << "\", by its memory region "
                   << trespass.region << '\n';

@@ -37,8 +37,6 @@ TEST_F(GaolSharing, TheRootsLinkIsNotWrittenByAStranger) {
     refuses(config, -JH_EINVAL, "memory region 0: would write the state table of device 00:00.0 of cell \"root\"");
     config.memory = {{0x7fa03000, 0x10000000, 0x1000, both}};
     refuses(config, -JH_EINVAL, "memory region 0: would write the output section of peer 0 of device 00:00.0");
-    config.memory = {{0x7fa04000, 0x10000000, 0x1000, both}}; // of an end that nobody has yet
-    refuses(config, -JH_EINVAL, "memory region 0: would write the output section of peer 1 of device 00:00.0");
     config.memory = {{0x7fa00000, 0x10000000, 0x1000, both & ~uint64_t{JH_MEM_WRITE}},
                      {0x7fa01000, 0x20000000, 0x1000, both}};
     EXPECT_EQ(machine.create(config), 0) << machine.console(); // seen by whom the config lets see it
@@ -77,11 +75,22 @@ TEST_F(GaolSharing, EndsOfALinkAgree) {
 
 TEST_F(GaolSharing, WhoWasThereFirstDoesNotMatter) {
     ConfigBuilder first = plain("first", 1, 0x2);
-    first.memory = {{far_link + 0x3000, 0x10000000, 0x1000, both}};
+    first.memory = {{far_link + 0x4000, 0x10000000, 0x1000, both}};
     ASSERT_EQ(machine.create(first), 0) << machine.console();
     ConfigBuilder linked = plain("linked", 2, 0x4);
     add_link(linked, far_link, 1, 0x8);
-    refuses(linked, -JH_EBUSY, "the output section of peer 0 of device 00:01.0 could be written by cell \"first\"");
+    refuses(linked, -JH_EBUSY, "the output section of peer 1 of device 00:01.0 could be written by cell \"first\"");
+}
+
+TEST_F(GaolSharing, TheSectionOfAPeerThatIsNotThereIsNobodys) {
+    ConfigBuilder first = plain("first", 1, 0x2); // an inmate's regions without its device
+    first.memory = {{0x7fa04000, 0x10000000, 0x1000, both}};
+    ASSERT_EQ(machine.create(first), 0) << machine.console();
+    ConfigBuilder peer = plain("peer", 2, 0x4);
+    add_link(peer, 0x7fa00000, 1, 0);
+    refuses(peer, -JH_EBUSY, "the output section of peer 1 of device 00:00.0 could be written by cell \"first\"");
+    EXPECT_EQ(cell_destroy(1), 0);
+    EXPECT_EQ(machine.create(peer), 0) << machine.console();
 }
 
 TEST_F(GaolSharing, WhatAnotherCellReachesIsNobodysAlone) {
