@@ -2,9 +2,9 @@
 """The agent against base64 by hand, over the same line in the same boot: `python3 -m hil.line_bench` makes the table in
 docs/performance.md.
 
-By hand means what a person does on a console without an agent: `base64 FILE` and the text caught, or `base64 -d`
-By hand means what a person does on a console without an agent: `base64 FILE` and the text caught, or `base64 -d`
-writes. Files are random bytes, which nothing packs; the output is numbered lines of text.
+By hand means what a person does on a console without an agent: `base64 FILE` and the text caught, or `base64 -d` and
+the text typed, as fast as the line takes it. Files are random bytes, which nothing packs; the output is numbered
+lines of text.
 """
 
 from __future__ import annotations

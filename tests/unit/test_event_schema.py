@@ -63,7 +63,9 @@ def test_a_record_s_rows_are_looked_at() -> None:
 
 def test_the_document_names_every_field_and_state() -> None:
     table = dict(
-        re.findall(r"^\| (state|step|record|trap|note|statistics|verdict) \| (.*) \|$", DOCUMENT.read_text(), re.MULTILINE)
+        re.findall(
+            r"^\| (state|step|record|trap|note|statistics|verdict) \| (.*) \|$", DOCUMENT.read_text(), re.MULTILINE
+        )
     )
     assert set(table) == set(schemas())
     for kind, properties in schemas().items():
