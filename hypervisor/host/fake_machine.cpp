@@ -160,6 +160,7 @@ FakeMachine::FakeMachine(const std::vector<uint8_t>& system) : system_(system) {
         cpus[id].affinity = id;
         hv.cpus[id] = &cpus[id];
     }
+    system_.reserve(1); // the loader hands over a pointer also where there is nothing behind it
     hv.system = reinterpret_cast<const jh_system*>(system_.data());
     error = enable(system_);
 }
