@@ -182,6 +182,8 @@ class CheckedShell:
         """Types a reader that takes a few lines, until one with the wrong checksum has no answer and one with the right
         one has, with the checksum in it: a shell without a reader would answer the first, and has none to say. The
         second line is the reader that stays: so that one is undamaged; a shell without a reader does not start it.
+        They are typed when the first reader has had the time to say that it runs: a shell may take more than a line
+        from a terminal at once, and what it has taken its reader never sees.
         """
         check = f'set -- $(printf %s "$b"|{self._checksum.command});[ "$1" = "$a" ]&&eval "$b"'
         for _ in range(ASKINGS):
@@ -189,7 +191,10 @@ class CheckedShell:
             stays = f'[ "$1" ]&&[ "$1" = "$a" ]&&while read -r a b;do {check};done'
             stays = f"stty -echo -ixon 2>/dev/null;echo {right}:$a:;{stays}"
             line, proof = self._checked(stays)
-            self._type(f"for a in {' '.join('x' * PROBATION)};do read -r a b;{check};done")
+            left, here = secrets.token_hex(2), secrets.token_hex(2)
+            first = f"echo '{left}''{here}';for a in {' '.join('x' * PROBATION)};do read -r a b;{check};done"
+            self._type(first)
+            self._came(left + here, len(first))  # or it did not: what follows may meet the reader of the try before
             self._type(f"0{self._checked(f':;echo {wrong}:$((6*7)):')[0]}")
             self._type(line)
             if self._came(f"{right}:{proof}:") and f"{wrong}:42:" not in str(self._dialogue.before):

@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import random
+import signal
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -73,6 +75,24 @@ def test_other_shells_do_as_well(far: Far, shell: tuple[str, ...]) -> None:
     path = sender(system, agent).send(system.watch, deadline(), lambda text: None)
     assert Path(path).read_bytes() == agent.content
     alive(system)
+
+
+def test_a_shell_that_comes_late_takes_more_than_a_line(far: Far, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where a terminal is raw, dash takes all that is there at once: its `read` never sees what it has taken."""
+    system = far(shell=("dash", "-i"))
+    send = Dialogue.send
+
+    def send_to_a_busy_host(dialogue: Dialogue, text: str) -> None:
+        if "for a in" in text:
+            system.shell.send_signal(signal.SIGSTOP)
+            threading.Timer(0.3, system.shell.send_signal, [signal.SIGCONT]).start()
+        send(dialogue, text)
+
+    monkeypatch.setattr(Dialogue, "send", send_to_a_busy_host)
+    shell = CheckedShell(system.watch, deadline(20))
+    shell.open()
+    assert shell.value("r=$((6*7))") == "42"
+    shell.close()
 
 
 def test_the_agent_itself_is_sent_and_runs(far: Far) -> None:
