@@ -16,12 +16,12 @@
 //   ecam               foreign=8 (bdf of another cell's virtual device): configuration space shows the cell's own alone
 //   doorbell           reaches an end that has enabled it, and no other way (rings itself)
 //   shared             second=2 line=132 end=fault|off seen=0|1: the second CPU stops with a shared interrupt of the
-//   cell,
-//                      taken and not finished or not taken at all; the first must get the one, and get the other anew
+//                      cell, taken and not finished or not taken at all; the first must get the one, and get the other
+//                      anew
 //   keep               line=132: faults inside the handler of a shared interrupt
 //   take               line=132: a shared interrupt, made pending, must come
-//   flood              kind=doorbell|sgi|hypercall|console|mmio|psci: without a pause; spin, svc: the same without an
-//   exit
+//   flood              kind=doorbell|sgi|hypercall|console|mmio|psci ms=0: without a pause, for so many milliseconds
+//                      (0: for ever); spin, svc: the same without an exit
 #include "inmates/lib/inmate.hpp"
 #include "inmates/lib/ivshmem.hpp"
 
@@ -543,7 +543,9 @@ returning_vectors:
         SYSREG_WRITE(vbar_el1, reinterpret_cast<std::uint64_t>(returning_vectors));
         instruction_barrier();
     }
-    for (;;) {
+    const std::uint64_t ms = command_line_number("ms", 0);
+    const Ticks end = hil::bench::SharedCounter::now() + microseconds(ms * 1000);
+    while (ms == 0 || hil::bench::SharedCounter::now() < end) {
         if (kind == "doorbell") {
             device.ring(PeerId{0});
         } else if (kind == "sgi") {
@@ -562,6 +564,7 @@ returning_vectors:
             hypercall(9);
         }
     }
+    halt();
 }
 
 } // namespace

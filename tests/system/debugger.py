@@ -5,9 +5,13 @@ Protocol; `Qqemu.PhyMemMode` is QEMU's extension."""
 from __future__ import annotations
 
 import json
+import re
 import socket
 import time
 from pathlib import Path
+
+
+PACKET = re.compile(rb"\$([^#]*)#..")
 
 
 def tell_monitor(control: Path, line: str) -> None:
@@ -38,6 +42,7 @@ class Debugger:
                 break
             time.sleep(0.05)
         self._socket.connect(str(path))
+        self._said = b""
 
     def __enter__(self) -> Debugger:
         self.ask("?")
@@ -49,15 +54,20 @@ class Debugger:
         self._socket.close()
 
     def ask(self, text: str) -> str:
-        """The answer to a packet."""
+        """The answer to a packet. That the machine stopped (`T…`) is told without being asked, too, when it did."""
         self._socket.sendall(f"${text}#{sum(text.encode()) % 256:02x}".encode())
-        said = b""
-        while said.count(b"#") == 0 or len(said.split(b"#")[1]) < 2:
+        while (answer := self._packet()).startswith("T") and text != "?":
+            pass
+        return answer
+
+    def _packet(self) -> str:
+        while not (found := PACKET.search(self._said)):
             part = self._socket.recv(4096)
-            assert part, f"the debugger stub closed the line after {text!r}"
-            said += part
+            assert part, "the debugger stub closed the line"
+            self._said += part
+        self._said = self._said[found.end() :]
         self._socket.sendall(b"+")
-        return said.split(b"$")[1].split(b"#")[0].decode()
+        return found[1].decode()
 
     def write(self, address: int, data: bytes) -> None:
         """Physical memory; code that was translated from it is translated anew."""

@@ -267,7 +267,7 @@ def test_the_wall_clock_jumps(hil: Command, tmp_path: Path) -> None:
     done = hil.run(*SHORT, LD_PRELOAD=str(shim))
     assert done.returncode == 0, done.stdout[-500:] + done.stderr
     events = [json.loads(line) for line in done.stdout.splitlines()]
-    assert {event["event"] for event in events} == {"state", "step", "note", "record", "verdict"}
+    assert {event["event"] for event in events} == {"state", "step", "note", "record", "statistics", "verdict"}
     assert not [problem for event in events for problem in problems(event)], "as the schema says"
     assert events == [json.loads(line) for line in (hil.only_run() / "events.jsonl").read_text().splitlines()]
     times = [event["t"] for event in events]
