@@ -18,8 +18,6 @@ class Job {
     [[nodiscard]] const State& state() const { return state_; }
     [[nodiscard]] std::uint32_t received() const { return static_cast<std::uint32_t>(argument_.size()); }
     [[nodiscard]] const std::string& stream(int which) const { return streams_[which]; }
-    /// Bytes of both streams so far.
-    [[nodiscard]] std::size_t output() const { return streams_[0].size() + streams_[1].size(); }
     [[nodiscard]] Child* child() { return child_.get(); }
     [[nodiscard]] std::size_t memory() const { return argument_.size() + streams_[0].size() + streams_[1].size(); }
 
@@ -32,7 +30,6 @@ class Job {
 
     bool acknowledged = false;        ///< the controller knows that it is done
     std::uint32_t inline_limit = 256; ///< bytes of both streams that may travel in the state frame itself
-    std::size_t told = 0;             ///< bytes of both streams that the controller knows of
     unsigned said = 0;                ///< state frames sent unasked since it is done
     Clock::time_point next_state{};   ///< when to say its state unasked
 

@@ -27,7 +27,6 @@ constexpr std::size_t kMaxRunning = 16;
 constexpr auto kFirstState = 100ms;  // a command that takes longer than this is reported as running
 constexpr unsigned kDoneRepeats = 6; // a finished answer is announced so often, at growing distances
 constexpr unsigned kInterruptsToLeave = 3;
-constexpr std::size_t kWorthTelling = 2048; // new bytes of output of a running command
 
 std::uint64_t random_number() {
     std::uint64_t value = 0;
@@ -85,7 +84,6 @@ int Server::serve() {
                 readers[i].first->read(readers[i].second);
             }
         }
-        tell_growth();
         if (polled[2].revents != 0) {
             read_signals();
         }
@@ -100,15 +98,6 @@ int Server::serve() {
         }
     }
     return status_;
-}
-
-// Output that waits for nobody travels while the command still runs, whenever the line is idle.
-void Server::tell_growth() {
-    for (auto& [id, job] : jobs_) {
-        if (out_.empty() && job.state().phase == Phase::running && job.output() >= job.told + kWorthTelling) {
-            say_state(job);
-        }
-    }
 }
 
 void Server::read_line() {
@@ -366,8 +355,7 @@ void Server::say_state(Job& job) {
     std::array<std::uint8_t, frame::kMaxPayload> payload{};
     pack(job.state(), payload.data());
     std::size_t length = kStateSize;
-    const std::size_t both = job.output();
-    job.told = both;
+    const std::size_t both = job.stream(0).size() + job.stream(1).size();
     if (job.state().phase == Phase::done &&
         both <= std::min<std::size_t>(job.inline_limit, payload.size() - kStateSize)) {
         for (int i = 0; i < 2; ++i) {

@@ -43,7 +43,6 @@ class Server {
     void say_unknown(std::uint32_t id);
     void send(const frame::Frame& frame);
     void pump();
-    void tell_growth();
     void read_line();
     void write_line();
     void read_signals();

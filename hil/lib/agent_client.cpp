@@ -40,10 +40,8 @@ constexpr auto kKillLimit = 500ms; // of saying it again: where none arrives, th
 constexpr std::size_t kPutWindow = 3;
 constexpr std::size_t kWelcomeText = 200;   // characters
 constexpr std::size_t kDriverBuffer = 4096; // characters that may be under way before ours
-constexpr std::size_t kGetWindow = 96;      // pieces that the agent sends without being asked again, on a good line
-constexpr std::size_t kCarefulGetWindow = 4;
-constexpr unsigned kCalmAfter = 32;    // good frames in a row that make a line a good one
-constexpr std::size_t kMaxAhead = 256; // pieces behind a gap
+constexpr unsigned kCalmAfter = 32;         // good frames in a row that make a line a good one
+constexpr std::size_t kMaxAhead = 256;      // pieces behind a gap
 
 std::uint64_t random_number() {
     std::random_device device;
@@ -92,7 +90,6 @@ Error refused(const AgentAnswer& answer) {
 AgentClient::AgentClient(Console& console, AgentOptions options)
     : console_(console), options_(options), largest_piece_(largest_piece(options.longest_line)) {
     piece_ = std::min(kFirstPiece, largest_piece_);
-    successes_ = kCalmAfter + 1;
     session_ = random_number();
     tag_ = static_cast<std::uint32_t>(session_ >> 52);
 }
@@ -377,7 +374,7 @@ Status AgentClient::get(Call& call, int stream) {
     const Stream& have = call.streams[stream];
     const auto from = static_cast<std::uint32_t>(have.bytes.size());
     const auto piece = static_cast<std::uint32_t>(piece_);
-    const auto window = static_cast<std::uint32_t>(piece * (calm() ? kGetWindow : kCarefulGetWindow));
+    const std::uint32_t window = piece * (successes_ > kCalmAfter ? 32 : 4);
     std::uint32_t until = std::min(call.state.size[stream], from + window);
     if (!have.ahead.empty()) { // only the gap
         until = std::min(until, have.ahead.begin()->first);
@@ -539,13 +536,8 @@ std::chrono::milliseconds AgentClient::patience(const Call& call) const {
     return std::chrono::milliseconds(static_cast<std::int64_t>(std::min(wait, 2000.0)));
 }
 
-// Whether the line counts as a good one: from the start, and again after many good frames since the last bad one.
-bool AgentClient::calm() const {
-    return successes_ > kCalmAfter;
-}
-
 std::size_t AgentClient::put_window() const {
-    return calm() && options_.longest_line == 0 ? kPutWindow : 1;
+    return successes_ > kCalmAfter && options_.longest_line == 0 ? kPutWindow : 1;
 }
 
 std::chrono::milliseconds AgentClient::transmission(std::size_t characters) const {

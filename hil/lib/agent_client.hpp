@@ -107,7 +107,6 @@ class AgentClient {
     [[nodiscard]] std::chrono::milliseconds transmission(std::size_t characters) const;
     [[nodiscard]] SteadyClock::time_point ask_again_at(const Call& call, SteadyClock::time_point asked,
                                                        bool hurry) const;
-    [[nodiscard]] bool calm() const;
     [[nodiscard]] std::size_t put_window() const;
     void went_well();
     void went_badly();
