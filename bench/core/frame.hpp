@@ -193,6 +193,7 @@ class LaneDecoder {
         frame,  ///< the character ended a good frame: see frame()
         broken, ///< the candidate, held(), is no frame; the character was not taken: push it again
         bad,    ///< the character ended a damaged frame: it is in held() too
+        tail,   ///< an end mark of which no beginning was seen: of a frame whose start was lost, if it is one
     };
 
     Step push(unsigned char c) {
@@ -200,10 +201,13 @@ class LaneDecoder {
             if (size_ != 0) {
                 return Step::broken;
             }
+            cut_ = false;
             return hold(c);
         }
         if (size_ == 0) {
-            return Step::text;
+            const bool tail = c == kClose && !cut_;
+            cut_ = cut_ && c != kClose;
+            return tail ? Step::tail : Step::text;
         }
         if (size_ == 1) {
             return c == kOpen ? hold(c) : Step::broken;
@@ -231,6 +235,11 @@ class LaneDecoder {
         size_ = digits_ = bytes_ = 0;
         word_ = 0;
         overflow_ = false;
+    }
+    /// As reset(), where the candidate's end has not come: it is no frame's of which nothing is known.
+    void cut() {
+        reset();
+        cut_ = true;
     }
 
   private:
@@ -279,14 +288,16 @@ class LaneDecoder {
     std::size_t bytes_ = 0;
     std::uint64_t word_ = 0;
     bool overflow_ = false;
+    bool cut_ = false; // the next end mark is that of a candidate that was given up
     Frame frame_;
 };
 
 /// Splits a console's bytes into frames of both lanes and the text of everybody else.
 ///
-/// The sink has: text(std::span<const char>), frame(const Frame&, Lane), damaged(Lane). What a damaged frame held goes
-/// to text in the plain lane (it may be a mere tilde of somebody's) and is dropped in the high lane (only frames begin
-/// with 0xfe).
+/// The sink has: text(std::span<const char>), frame(const Frame&, Lane), damaged(Lane, std::size_t). What a damaged
+/// frame held goes to text in the plain lane (it may be a mere tilde of somebody's), and damaged() then tells how many
+/// characters that were; in the high lane it is dropped (only frames begin with 0xfe). A frame of the high lane whose
+/// start was lost is told by its end mark: damaged() too, while all of it is text.
 class Decoder {
   public:
     template <typename Sink> void feed(std::span<const char> bytes, Sink& sink) {
@@ -297,7 +308,10 @@ class Decoder {
             LaneDecoder& decoder = lane == Lane::plain ? plain_ : high_;
             const auto c = static_cast<unsigned char>(raw & 0x7fu);
             auto step = decoder.push(c);
-            if (step == LaneDecoder::Step::text) {
+            if (step == LaneDecoder::Step::tail && lane == Lane::high) {
+                sink.damaged(lane, std::size_t{0});
+            }
+            if (step == LaneDecoder::Step::text || step == LaneDecoder::Step::tail) {
                 continue;
             }
             if (run < i) {
@@ -306,6 +320,7 @@ class Decoder {
             run = i + 1;
             if (step == LaneDecoder::Step::broken) {
                 give_up(decoder, lane, sink);
+                decoder.cut();
                 step = decoder.push(c);
                 if (step == LaneDecoder::Step::text) {
                     run = i;
@@ -341,7 +356,7 @@ class Decoder {
             sink.text(decoder.held());
         }
         if (lane == Lane::high || decoder.opened()) {
-            sink.damaged(lane);
+            sink.damaged(lane, lane == Lane::plain ? decoder.held().size() : 0);
         }
         decoder.reset();
     }

@@ -6,38 +6,51 @@
 // counting up); its argument is put in pieces, and when it is complete the agent carries it out, once. Its answer
 // (state, two byte streams) is kept and can be asked for again, piece by piece, until it is dropped.
 //
-// | type    | from       | id | offset          | flags          | payload |
-// |---------|------------|----|-----------------|----------------|---------|
-// | hello   | controller | session tag << 20 | | | u64 nonce, u32 heartbeat period in ms, u32
-// bytes a second that the line carries (0: it does not matter) |
-// | welcome | agent      | as in hello, or 0 when unasked | | | u32 protocol version, u64 nonce of this agent, u64
-// nonce of the session, text | | put     | controller | request | of the piece | kLast on the last piece | a piece of
-// the argument | | state   | agent      | request | argument bytes received | | struct State; then, when done and
-// short, both streams | | get     | controller | request | first byte wanted | stream | u32 bytes wanted, u16 bytes a
-// piece | | data    | agent      | request | of the piece | stream | the piece | | kill    | controller | request | | |
-// | | drop    | controller | request | | | the answer has arrived; it need not be kept | | damaged | agent      | 0 | |
-// | a damaged frame was seen: say it again | | bye     | controller | session tag << 20 | | | leave; the shell comes
-// back | | gone    | agent      | as in bye | | | last frame of the agent |
+// clang-format off
+// | type    | from       | id                | offset                  | flags                  | payload |
+// |---------|------------|-------------------|-------------------------|------------------------|---------|
+// | hello   | controller | session tag << 20 |                         |                        | u64 nonce of the session, u32 heartbeat period in ms, u32 bytes a second that the line carries (0: it does not matter) |
+// | welcome | agent      | as in hello, or 0 when unasked |            |                        | u32 protocol version, u64 nonce of this agent, u64 nonce of the session, text |
+// | put     | controller | request           | of the piece            | kLast on the last piece; upper half: log2 of the bytes of answer that may come in a state frame | a piece of the argument |
+// | state   | agent      | request           | argument bytes received |                        | struct State; then, when done and short, both streams |
+// | get     | controller | request           | first byte wanted       | stream; kDoneKnown     | u32 bytes wanted, u16 bytes a piece, u64 (may lack: 0) a bit for each piece, the first the lowest, that is not wanted |
+// | data    | agent      | request           | of the piece            | stream                 | the piece |
+// | kill    | controller | request           |                         |                        | |
+// | drop    | controller | request           |                         |                        | nothing: the answer has arrived, it need not be kept |
+// | damaged | agent      | 0                 |                         |                        | nothing: a damaged frame was seen, say it again |
+// | bye     | controller | session tag << 20 |                         |                        | nothing: leave; the shell comes back |
+// | gone    | agent      | as in bye         |                         |                        | nothing: last frame of the agent |
+// clang-format on
 //
 // Argument: u8 operation, then
-//   run         u32 time limit in ms (0 none), u8 shell, then words, each ended by NUL (shell: one word, given to sh
-//   -c) read_file   path write_file  u32 mode, path, NUL, content (replaces a regular file at once, or is written into
-//   a device or sysfs file)
+//
+//   run: u32 time limit in ms (0 none), u8 shell, then words, each ended by NUL (shell: one word, given to sh -c)
+//
+//   read_file: path
+//
+//   write_file: u32 mode, path, NUL, content (replaces a regular file at once, or is written into a device or sysfs
+//   file)
+//
 // Answer streams: 0 output (stdout; content of the file), 1 stderr, or the text of a failure.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 
 #include "bench/core/frame.hpp"
 
 namespace hil::agent {
 
-inline constexpr std::uint32_t kProtocolVersion = 1;
+inline constexpr std::uint32_t kProtocolVersion = 2;
 inline constexpr std::uint8_t kLast = 1;
+inline constexpr std::uint8_t kDoneKnown = 2; ///< the controller knows that the command has ended
 inline constexpr std::uint32_t kCounterBits = 20;
 inline constexpr std::uint32_t kCounterMask = (1u << kCounterBits) - 1;
 inline constexpr std::uint32_t kMaxArgument = 64u << 20; ///< bytes of one request
 inline constexpr std::uint32_t kMaxStream = 64u << 20;   ///< bytes of one answer stream; the rest is cut, and said so
+
+/// A command that takes longer than this is reported as running; most are done before, which spares a frame.
+inline constexpr std::chrono::milliseconds kFirstState{100};
 
 enum class Operation : std::uint8_t {
     run = 1,

@@ -12,6 +12,7 @@
 #include <cerrno>
 #include <csignal>
 #include <optional>
+#include <utility>
 
 namespace hil::agent {
 
@@ -24,7 +25,6 @@ constexpr std::size_t kQueueLimit = 64 * 1024; // beyond it frames are dropped; 
 constexpr std::size_t kMaxJobs = 64;           // answers kept
 constexpr std::size_t kMaxMemory = 192u << 20; // bytes of answers kept
 constexpr std::size_t kMaxRunning = 16;
-constexpr auto kFirstState = 100ms;  // a command that takes longer than this is reported as running
 constexpr unsigned kDoneRepeats = 6; // a finished answer is announced so often, at growing distances
 constexpr unsigned kInterruptsToLeave = 3;
 
@@ -94,19 +94,24 @@ int Server::serve() {
             write_line();
         }
         if (polled[0].revents != 0) { // last: it may change jobs_
-            read_line();
+            read_line((polled[0].revents & (POLLHUP | POLLERR | POLLNVAL)) != 0);
         }
     }
     return status_;
 }
 
-void Server::read_line() {
+void Server::read_line(bool hung_up) {
     std::array<char, 4096> buffer;
     const ssize_t count = ::read(terminal_.in(), buffer.data(), buffer.size());
-    if (count > 0) {
-        decoder_.feed({buffer.data(), static_cast<std::size_t>(count)}, *this);
-    } else if (count == 0 || (errno != EAGAIN && errno != EINTR)) {
-        leaving_ = true; // the line is gone: nobody to write to either
+    if (count < 0 && (errno == EAGAIN || errno == EINTR)) {
+        return;
+    }
+    const std::span<const char> bytes(buffer.data(), static_cast<std::size_t>(std::max<ssize_t>(count, 0)));
+    decoder_.feed(bytes, *this);
+    if (count >= 0 && !hung_up && terminal_.interrupted(bytes)) {
+        text({&kInterrupt, 1});
+    } else if (bytes.empty()) { // the line is gone: nobody to write to either
+        leaving_ = true;
         out_.clear();
         status_ = 1;
     }
@@ -196,6 +201,10 @@ void Server::pump() {
             continue;
         }
         const std::size_t count = std::min(transfer.piece, end - transfer.next);
+        if ((std::exchange(transfer.skip, transfer.skip >> 1) & 1u) != 0) {
+            transfer.next += count;
+            continue;
+        }
         send({frame::Type::data,
               transfer.stream,
               transfer.id,
@@ -224,7 +233,7 @@ Clock::time_point Server::heard_by(std::chrono::milliseconds patience) const {
 
 void Server::text(std::span<const char> bytes) {
     for (const char c : bytes) {
-        interrupts_ = c == '\x03' ? interrupts_ + 1 : 0;
+        interrupts_ = c == kInterrupt ? interrupts_ + 1 : 0;
         if (interrupts_ >= kInterruptsToLeave) { // a person at the terminal, or a controller that lost its way
             leaving_ = true;
             return;
@@ -232,7 +241,7 @@ void Server::text(std::span<const char> bytes) {
     }
 }
 
-void Server::damaged(frame::Lane) {
+void Server::damaged(frame::Lane, std::size_t) {
     send({frame::Type::damaged, 0, 0, 0, {}});
 }
 
@@ -344,11 +353,12 @@ void Server::get(const frame::Frame& frame) {
         return;
     }
     const auto stream = static_cast<std::uint8_t>(frame.flags & 1u);
-    job->acknowledged = job->acknowledged || job->state().phase == Phase::done;
+    job->acknowledged = job->acknowledged || (frame.flags & kDoneKnown) != 0;
     const std::size_t piece = std::clamp<std::size_t>(frame::get_u16(&frame.payload[4]), 1, frame::kMaxPayload);
+    const std::uint64_t skip = frame.payload.size() >= 14 ? get_u64(&frame.payload[6]) : 0;
     transfers_.remove_if([&](const Transfer& t) { return t.id == frame.id && t.stream == stream; });
     transfers_.push_back(
-        {frame.id, stream, frame.offset, std::size_t{frame.offset} + frame::get_u32(&frame.payload[0]), piece});
+        {frame.id, stream, frame.offset, std::size_t{frame.offset} + frame::get_u32(&frame.payload[0]), piece, skip});
 }
 
 void Server::say_state(Job& job) {

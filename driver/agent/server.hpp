@@ -23,7 +23,7 @@ class Server {
     // The frame decoder's sink.
     void text(std::span<const char> bytes);
     void frame(const frame::Frame& frame, frame::Lane lane);
-    void damaged(frame::Lane lane);
+    void damaged(frame::Lane lane, std::size_t characters);
 
   private:
     struct Transfer { // pieces of an answer on their way out
@@ -32,6 +32,7 @@ class Server {
         std::size_t next;
         std::size_t end;
         std::size_t piece;
+        std::uint64_t skip; // a bit for each piece, the next one the lowest: it is not wanted
     };
 
     void hello(const frame::Frame& frame);
@@ -43,7 +44,7 @@ class Server {
     void say_unknown(std::uint32_t id);
     void send(const frame::Frame& frame);
     void pump();
-    void read_line();
+    void read_line(bool hung_up);
     void write_line();
     void read_signals();
     void reap();

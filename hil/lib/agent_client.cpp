@@ -4,9 +4,11 @@
 #include <algorithm>
 #include <array>
 #include <bit>
+#include <cmath>
 #include <cstring>
 #include <random>
 #include <thread>
+#include <utility>
 
 namespace hil {
 
@@ -32,16 +34,19 @@ using agent::Phase;
 
 constexpr auto kSlice = 100ms;     // between two looks at an interrupt
 constexpr auto kAfterDamage = 2ms; // quiet after a damaged frame before asking again: the rest may still be coming
-constexpr double kSmallestPiece = 16;
-constexpr double kFirstPiece = 512;
 constexpr auto kKillLimit = 500ms; // of saying it again: where none arrives, the command's own limit ends it
 // Pieces on their way to the agent at once: a terminal keeps 4095 bytes for its reader, and not every UART can stop a
 // sender.
 constexpr std::size_t kPutWindow = 3;
+constexpr unsigned kHellos = 4;             // in the high lane, before the plain one is tried too
+constexpr unsigned kPatientHellos = 16;     // the same where damaged frames show that bit 7 gets through
 constexpr std::size_t kWelcomeText = 200;   // characters
 constexpr std::size_t kDriverBuffer = 4096; // characters that may be under way before ours
 constexpr unsigned kCalmAfter = 32;         // good frames in a row that make a line a good one
-constexpr std::size_t kMaxAhead = 256;      // pieces behind a gap
+constexpr unsigned kFewPieces = 4;          // of an answer asked for at once, while a line may be a bad one
+constexpr unsigned kManyPieces = 32;        // the same on a good one
+constexpr std::size_t kBurst = 2048;        // bytes that are asked for at once on any line
+constexpr std::size_t kSmallPiece = 64;     // bytes; of such pieces several are on their way on a bad line too
 
 std::uint64_t random_number() {
     std::random_device device;
@@ -72,9 +77,8 @@ double largest_piece(std::size_t longest_line) {
     if (longest_line == 0 || longest_line >= frame::kMaxText) {
         return static_cast<double>(frame::kMaxPayload);
     }
-    const auto smallest = static_cast<std::size_t>(kSmallestPiece);
-    if (longest_line <= frame::text_size(smallest)) {
-        return kSmallestPiece;
+    if (longest_line <= frame::text_size(0)) {
+        return LineQuality::kSmallestPiece;
     }
     const std::size_t words = (longest_line - frame::text_size(0)) / 5;
     return static_cast<double>(words * 4);
@@ -88,8 +92,7 @@ Error refused(const AgentAnswer& answer) {
 } // namespace
 
 AgentClient::AgentClient(Console& console, AgentOptions options)
-    : console_(console), options_(options), largest_piece_(largest_piece(options.longest_line)) {
-    piece_ = std::min(kFirstPiece, largest_piece_);
+    : console_(console), options_(options), quality_(largest_piece(options.longest_line)) {
     session_ = random_number();
     tag_ = static_cast<std::uint32_t>(session_ >> 52);
 }
@@ -100,8 +103,10 @@ Result<AgentInfo> AgentClient::hello(std::chrono::milliseconds limit, const Inte
     put_u64(payload.data(), session_);
     frame::put_u32(&payload[8], static_cast<std::uint32_t>(options_.heartbeat.count()));
     frame::put_u32(&payload[12], static_cast<std::uint32_t>(console_.line_rate()));
+    bool damage = false; // in the high lane: it gets through, and what fails is something else
     for (unsigned attempt = 0; SteadyClock::now() < deadline; ++attempt) {
-        lane_ = attempt < 4 || attempt % 2 == 0 ? frame::Lane::high : frame::Lane::plain;
+        lane_ =
+            attempt < (damage ? kPatientHellos : kHellos) || attempt % 2 == 0 ? frame::Lane::high : frame::Lane::plain;
         if (Status sent = send({frame::Type::hello, 0, tag_ << agent::kCounterBits, 0, payload}); !sent) {
             return sent.error();
         }
@@ -109,6 +114,7 @@ Result<AgentInfo> AgentClient::hello(std::chrono::milliseconds limit, const Inte
         const auto again = std::min(deadline, std::max(SteadyClock::now(), line_free_) + patience);
         while (const auto frame = console_.next_frame(again)) {
             const auto& bytes = frame->payload;
+            damage = damage || (frame->damaged && frame->lane == frame::Lane::high);
             if (frame->damaged || frame->type != frame::Type::welcome || bytes.size() < 20 ||
                 get_u64(&bytes[12]) != session_) {
                 continue;
@@ -200,112 +206,141 @@ Status AgentClient::bye(std::chrono::milliseconds limit, const Interrupted& inte
 
 // --- One call --------------------------------------------------------------------------------------------------------
 
+AgentClient::Call AgentClient::begin(std::span<const std::uint8_t> argument, const AgentCommand* command,
+                                     std::chrono::milliseconds limit) {
+    Call call;
+    call.id = tag_ << agent::kCounterBits | (++counter_ & agent::kCounterMask);
+    call.argument = argument;
+    call.command = command;
+    call.limit = limit;
+    call.begun = call.last_good = call.last_asked = SteadyClock::now();
+    ++counts_.calls;
+    return call;
+}
+
 Result<AgentAnswer> AgentClient::call(std::span<const std::uint8_t> argument, const AgentCommand* command,
                                       std::chrono::milliseconds limit, const Interrupted& interrupted) {
     if (!greeted_) {
         return Error{"no session with an agent: hello() comes first"};
     }
-    Call call;
-    call.id = tag_ << agent::kCounterBits | (++counter_ & agent::kCounterMask);
-    call.argument = argument;
-    call.command = command;
-    ++counts_.calls;
+    Call call = begin(argument, command, limit);
+    Status going = ask(call, false);
+    while (going && !complete(call)) {
+        going = step(call, interrupted);
+    }
+    return going ? finish(call) : Result<AgentAnswer>(going.error());
+}
 
-    const auto begin = SteadyClock::now();
-    auto last_good = begin;
-    auto last_asked = begin;
-    bool hurry = false; // a damaged frame was seen since the last question
-    bool twice = false; // the question was repeated: the time to the answer is no round trip (Karn's rule)
-    if (Status asked = ask(call, false); !asked) {
-        return asked.error();
+// One look at the line: what came is heard, and when nothing came for long enough the question is put again.
+Status AgentClient::step(Call& call, const Interrupted& interrupted) {
+    const auto now = SteadyClock::now();
+    if (now - call.last_good > options_.silence + transmission(2 * kPutWindow * frame::kMaxText)) {
+        return Error{silence_text()};
     }
-    while (!complete(call)) {
-        const auto ask_at = ask_again_at(call, last_asked, hurry);
-        const auto now = SteadyClock::now();
-        if (now - last_good > options_.silence + transmission(2 * kPutWindow * frame::kMaxText)) {
-            return Error{silence_text()};
+    const auto frame = console_.next_frame(std::min(ask_again_at(call), now + kSlice));
+    if (interrupted && interrupted()) {
+        kill(call);
+        return Error{"interrupted"};
+    }
+    if (!frame || (!frame->damaged && is_request(frame->type))) {
+        return wait(call); // a request is our own: where the agent was, a terminal echoes it now
+    }
+    if (frame->damaged || frame->type == frame::Type::damaged) {
+        hear_damage(call, !frame->damaged);
+        return Nothing{};
+    }
+    return hear(call, *frame);
+}
+
+// `complaint`: the agent says that ours was damaged.
+void AgentClient::hear_damage(Call& call, bool complaint) {
+    ++counts_.damaged;
+    went_badly();
+    call.damage = true;
+    call.hurry = call.hurry || complaint || !call.burst; // of a burst more pieces may be coming
+}
+
+Status AgentClient::hear(Call& call, const InboundFrame& frame) {
+    const std::uint32_t accepted = call.accepted;
+    const std::size_t before = standing(call);
+    if (Status taken = take(call, frame); !taken || frame.id != call.id) {
+        return taken;
+    }
+    call.last_good = SteadyClock::now();
+    learn_round_trip(call);
+    if (standing(call) > before && backoff_ > 0) {
+        --backoff_; // what is lost on a bad line must not make every later wait a long one
+    }
+    report_output(call);
+    if (complete(call) || !(satisfied(call) || call.over || call.accepted != accepted)) {
+        return Nothing{};
+    }
+    call.twice = false;
+    call.last_asked = call.last_good;
+    return ask(call, false);
+}
+
+// As TCP does (RFC 6298): a mean, and how far the times are off it.
+void AgentClient::RoundTrip::learn(double took) {
+    deviation_ms = 0.75 * deviation_ms + 0.25 * std::abs(took - mean_ms);
+    mean_ms = 0.875 * mean_ms + 0.125 * took;
+}
+
+// The time from a question that is answered at once to its answer, where it was put once only.
+void AgentClient::learn_round_trip(Call& call) {
+    if (!std::exchange(call.timing, false) || call.twice) {
+        return;
+    }
+    const auto since = std::max(call.last_asked, line_free_);
+    const double took = std::chrono::duration<double, std::milli>(call.last_good - since).count();
+    round_trip_.learn(std::clamp(took, 0.0, 500.0));
+    backoff_ = 0;
+}
+
+// Nothing came that answers: the line may be lost, the command may be late, or the question may have to be put again.
+Status AgentClient::wait(Call& call) {
+    if (const LinkEvent link = console_.link(); link.link != Link::open) {
+        if (!console_.may_return()) {
+            return Error{std::string("the console is ") + to_string(link.link) + " (" + link.detail +
+                         "): whether the request was carried out is unknown"};
         }
-        auto frame = console_.next_frame(std::min(ask_at, now + kSlice));
-        if (frame && !frame->damaged && is_request(frame->type)) {
-            frame.reset(); // our own words: where the agent was, a terminal echoes them now
-        }
-        if (interrupted && interrupted()) {
-            kill(call);
-            return Error{"interrupted"};
-        }
-        if (frame && frame->damaged) {
-            ++counts_.damaged;
+        std::this_thread::sleep_for(kAfterDamage); // what is lost meanwhile is asked for again
+    }
+    const auto now = SteadyClock::now();
+    if (call.limit.count() > 0 && now - call.begun > call.limit + options_.silence) {
+        return Error{"the agent did not end the command at its limit of " + std::to_string(call.limit.count()) + " ms"};
+    }
+    if (now < ask_again_at(call)) {
+        return Nothing{};
+    }
+    if (!call.damage) {
+        backoff_ = std::min(backoff_ + 1, 6u);
+        if (!call.known || call.state.phase != Phase::running) {
             went_badly();
-            hurry = true;
-            continue;
-        }
-        if (frame) {
-            const std::uint32_t accepted = call.accepted;
-            if (frame->type == frame::Type::damaged) {
-                ++counts_.damaged;
-                hurry = true;
-                went_badly();
-                continue;
-            }
-            if (Status taken = take(call, *frame); !taken) {
-                return taken.error();
-            }
-            if (frame->id != call.id) {
-                continue;
-            }
-            last_good = SteadyClock::now();
-            if (!twice) {
-                const auto since = std::max(last_asked, line_free_);
-                const double took = std::chrono::duration<double, std::milli>(last_good - since).count();
-                round_trip_ms_ = 0.8 * round_trip_ms_ + 0.2 * std::clamp(took, 0.0, 500.0);
-                backoff_ = 0;
-            }
-            report_output(call);
-            if (complete(call)) {
-                break;
-            }
-            if (satisfied(call) || call.accepted != accepted) {
-                hurry = twice = false;
-                last_asked = last_good;
-                if (Status asked = ask(call, false); !asked) {
-                    return asked.error();
-                }
-            }
-            continue;
-        }
-        if (const LinkEvent link = console_.link(); link.link != Link::open) {
-            if (!console_.may_return()) {
-                return Error{std::string("the console is ") + to_string(link.link) + " (" + link.detail +
-                             "): whether the request was carried out is unknown"};
-            }
-            std::this_thread::sleep_for(kAfterDamage); // what is lost meanwhile is asked for again
-        }
-        const auto later = SteadyClock::now();
-        if (limit.count() > 0 && later - begin > limit + options_.silence) {
-            return Error{"the agent did not end the command at its limit of " + std::to_string(limit.count()) + " ms"};
-        }
-        if (later >= ask_again_at(call, last_asked, hurry)) {
-            if (!hurry) {
-                backoff_ = std::min(backoff_ + 1, 6u);
-                if (!call.known || call.state.phase != Phase::running) {
-                    went_badly();
-                }
-            }
-            hurry = false;
-            twice = true;
-            last_asked = later;
-            if (Status asked = ask(call, true); !asked) {
-                return asked.error();
-            }
         }
     }
-    return finish(call);
+    call.twice = true;
+    call.last_asked = now;
+    return ask(call, true);
 }
 
 // A sign is waited for from when the line has carried what was said, and as long as anything comes.
-SteadyClock::time_point AgentClient::ask_again_at(const Call& call, SteadyClock::time_point asked, bool hurry) const {
-    const auto quiet_since = std::max({asked, console_.last_frame_byte(), line_free_});
-    return quiet_since + (hurry ? std::chrono::milliseconds(kAfterDamage) : patience(call));
+SteadyClock::time_point AgentClient::ask_again_at(const Call& call) const {
+    const auto quiet_since = std::max({call.last_asked, console_.last_frame_byte(), line_free_});
+    return quiet_since + (call.hurry ? std::chrono::milliseconds(kAfterDamage) : patience(call));
+}
+
+// Grows with whatever the call has got further by.
+std::size_t AgentClient::standing(const Call& call) {
+    std::size_t sum = call.accepted + (call.known ? 1 + static_cast<std::size_t>(call.state.phase) : 0);
+    return sum + call.streams[0].received() + call.streams[1].received();
+}
+
+// The agent has been told all of the request and has said nothing of it yet. It takes its time for the first word,
+// since most commands are done before.
+bool AgentClient::outcome_awaited(const Call& call) {
+    const bool open = !call.known || call.state.phase == Phase::collecting;
+    return open && call.put_until == call.argument.size();
 }
 
 // True when nothing more is on its way that was asked for.
@@ -314,7 +349,7 @@ bool AgentClient::satisfied(const Call& call) const {
         return false;
     }
     for (int i = 0; i < 2; ++i) {
-        if (call.streams[i].bytes.size() < call.asked_until[i]) {
+        if (call.streams[i].size() < call.wanted[i].until) {
             return false;
         }
     }
@@ -322,20 +357,19 @@ bool AgentClient::satisfied(const Call& call) const {
 }
 
 bool AgentClient::complete(const Call& call) {
-    return call.known && call.state.phase == Phase::done && call.streams[0].bytes.size() == call.state.size[0] &&
-           call.streams[1].bytes.size() == call.state.size[1];
+    return call.known && call.state.phase == Phase::done && call.streams[0].size() == call.state.size[0] &&
+           call.streams[1].size() == call.state.size[1];
 }
 
 // Says what has to be said next: the argument, or the wish for the bytes that lack, or the question how it stands.
 Status AgentClient::ask(Call& call, bool again) {
-    if (again) {
-        ++counts_.resent;
-    }
+    counts_.resent += again ? 1 : 0;
+    call.burst = call.over = call.damage = call.hurry = false;
     if (!call.known || call.state.phase == Phase::collecting) {
         return put(call, again);
     }
     for (int i = 0; i < 2; ++i) {
-        if (call.streams[i].bytes.size() < call.state.size[i]) {
+        if (call.streams[i].size() < call.state.size[i]) {
             return get(call, i);
         }
     }
@@ -344,7 +378,7 @@ Status AgentClient::ask(Call& call, bool again) {
 
 // Sends pieces of the argument, from where they were sent so far or, `again`, from where the agent has them.
 Status AgentClient::put(Call& call, bool again) {
-    const auto piece = static_cast<std::size_t>(piece_);
+    const std::size_t piece = quality_.piece();
     const std::size_t whole = call.argument.size();
     const auto hint = static_cast<std::uint8_t>(std::bit_width(piece) - 1);
     if (call.known && call.state.phase != Phase::collecting) { // a question only: an empty piece
@@ -367,23 +401,26 @@ Status AgentClient::put(Call& call, bool again) {
         at += count;
     } while (at < end);
     call.put_until = static_cast<std::uint32_t>(at);
+    call.timing = !outcome_awaited(call);
     return Nothing{};
 }
 
 Status AgentClient::get(Call& call, int stream) {
-    const Stream& have = call.streams[stream];
-    const auto from = static_cast<std::uint32_t>(have.bytes.size());
-    const auto piece = static_cast<std::uint32_t>(piece_);
-    const std::uint32_t window = piece * (successes_ > kCalmAfter ? 32 : 4);
-    std::uint32_t until = std::min(call.state.size[stream], from + window);
-    if (!have.ahead.empty()) { // only the gap
-        until = std::min(until, have.ahead.begin()->first);
-    }
-    call.asked_until[stream] = until;
-    std::array<std::uint8_t, 6> payload{};
-    frame::put_u32(payload.data(), until - from);
+    const auto piece = static_cast<std::uint32_t>(quality_.piece());
+    const auto fill = static_cast<unsigned>(kBurst / piece);
+    const unsigned pieces = successes_ > kCalmAfter ? kManyPieces : std::max(kFewPieces, fill);
+    const Wanted wanted = call.streams[stream].wanted(call.state.size[stream], piece, pieces);
+    call.wanted[stream] = wanted;
+    call.burst = wanted.pieces > 1;
+    call.timing = true;
+    std::array<std::uint8_t, 14> payload{};
+    frame::put_u32(payload.data(), wanted.until - wanted.from);
     frame::put_u16(&payload[4], piece);
-    return send({frame::Type::get, static_cast<std::uint8_t>(stream), call.id, from, payload});
+    put_u64(&payload[6], wanted.skip);
+    const std::size_t length = wanted.skip != 0 ? payload.size() : 6;
+    const bool done = call.state.phase == Phase::done;
+    const auto flags = static_cast<std::uint8_t>(stream | (done ? agent::kDoneKnown : 0));
+    return send({frame::Type::get, flags, call.id, wanted.from, std::span(payload).first(length)});
 }
 
 Status AgentClient::take(Call& call, const InboundFrame& frame) {
@@ -394,10 +431,10 @@ Status AgentClient::take(Call& call, const InboundFrame& frame) {
         return Nothing{}; // late, of an older call
     }
     if (frame.type == frame::Type::state && frame.payload.size() >= agent::kStateSize) {
-        went_well();
+        went_well(frame);
         take_state(call, frame);
     } else if (frame.type == frame::Type::data && frame.flags < 2) {
-        went_well();
+        went_well(frame);
         take_data(call, frame);
     }
     if (call.known && call.state.phase == Phase::unknown) {
@@ -418,41 +455,16 @@ void AgentClient::take_state(Call& call, const InboundFrame& frame) {
     const std::size_t both = std::size_t{state.size[0]} + state.size[1];
     if (state.phase == Phase::done && frame.payload.size() == agent::kStateSize + both) {
         const char* bytes = reinterpret_cast<const char*>(frame.payload.data()) + agent::kStateSize;
-        append(call.streams[0], 0, {bytes, state.size[0]});
-        append(call.streams[1], 0, {bytes + state.size[0], state.size[1]});
+        call.streams[0].put(0, {bytes, state.size[0]});
+        call.streams[1].put(0, {bytes + state.size[0], state.size[1]});
     }
 }
 
 void AgentClient::take_data(Call& call, const InboundFrame& frame) {
-    Stream& stream = call.streams[frame.flags];
-    const std::string_view piece(reinterpret_cast<const char*>(frame.payload.data()), frame.payload.size());
-    if (frame.offset > stream.bytes.size() && stream.ahead.size() >= kMaxAhead) {
-        return;
-    }
-    append(stream, frame.offset, piece);
-}
-
-// Puts a piece in its place, and behind it what was waiting for it.
-void AgentClient::append(Stream& stream, std::uint32_t offset, std::string_view piece) {
-    if (offset > stream.bytes.size()) {
-        auto& kept = stream.ahead[offset];
-        if (kept.size() < piece.size()) {
-            kept = piece;
-        }
-        return;
-    }
-    const std::size_t known = stream.bytes.size() - offset;
-    if (known < piece.size()) {
-        stream.bytes.append(piece.substr(known));
-    }
-    while (!stream.ahead.empty() && stream.ahead.begin()->first <= stream.bytes.size()) {
-        const auto first = stream.ahead.begin();
-        const std::size_t skip = stream.bytes.size() - first->first;
-        if (skip < first->second.size()) {
-            stream.bytes.append(first->second, skip);
-        }
-        stream.ahead.erase(first);
-    }
+    const auto* bytes = reinterpret_cast<const char*>(frame.payload.data());
+    call.streams[frame.flags].put(frame.offset, {bytes, frame.payload.size()});
+    const Wanted& wanted = call.wanted[frame.flags];
+    call.over = call.over || (call.burst && frame.offset == wanted.last);
 }
 
 void AgentClient::report_output(Call& call) {
@@ -460,17 +472,17 @@ void AgentClient::report_output(Call& call) {
         return;
     }
     for (int i = 0; i < 2; ++i) {
-        Stream& stream = call.streams[i];
-        if (stream.reported < stream.bytes.size()) {
-            call.command->on_output(i, std::string_view(stream.bytes).substr(stream.reported));
-            stream.reported = stream.bytes.size();
+        const std::string_view bytes = call.streams[i].bytes();
+        if (call.reported[i] < bytes.size()) {
+            call.command->on_output(i, bytes.substr(call.reported[i]));
+            call.reported[i] = bytes.size();
         }
     }
 }
 
 Result<AgentAnswer> AgentClient::finish(Call& call) {
     AgentAnswer answer{call.state.ending, static_cast<int>(call.state.code), call.state.truncated,
-                       std::move(call.streams[0].bytes), std::move(call.streams[1].bytes)};
+                       call.streams[0].take(), call.streams[1].take()};
     if (frame::crc32(raw(answer.err), frame::crc32(raw(answer.out))) != call.state.crc) {
         return Error{"the answer's CRC is wrong though every piece was right: the agent or this controller has a bug"};
     }
@@ -483,7 +495,10 @@ Result<AgentAnswer> AgentClient::finish(Call& call) {
 Status AgentClient::send(const frame::Frame& frame) {
     std::array<char, frame::kMaxText + 1> text;
     ++counts_.sent;
-    const std::size_t ahead = options_.longest_line != 0 ? 1 : 0; // a frame begins a line of its own there
+    // A frame begins a line of its own where a console may lose long ones, known to do so or not. Where a shell may
+    // still be listening, the line would be a command.
+    const bool alone = options_.longest_line != 0 || (successes_ <= kCalmAfter && frame.type != frame::Type::hello);
+    const std::size_t ahead = alone ? 1 : 0;
     text[0] = '\n';
     const std::size_t length = ahead + frame::encode(frame, lane_, std::span(text).subspan(ahead));
     line_free_ = std::max(SteadyClock::now(), line_free_) + transmission(length);
@@ -513,18 +528,14 @@ void AgentClient::kill(const Call& call) {
 
 // --- What the line can take ------------------------------------------------------------------------------------------
 
-// Pieces grow by a fifth with each good frame and shrink as much with each bad one, faster when several are bad in a
-// row. On a line that damages every hundredth byte they settle near 32 bytes, where the most gets through; on a good
-// one at the largest.
-void AgentClient::went_well() {
-    failures_ = 0;
+void AgentClient::went_well(const InboundFrame& frame) {
     ++successes_;
-    piece_ = std::min(piece_ * 1.2, largest_piece_);
+    quality_.good(frame::text_size(frame.payload.size()));
 }
 
 void AgentClient::went_badly() {
     successes_ = 0;
-    piece_ = std::max(piece_ / (++failures_ >= 3 ? 2.0 : 1.2), kSmallestPiece);
+    quality_.bad();
 }
 
 // How long to wait for a sign before asking again.
@@ -532,12 +543,16 @@ std::chrono::milliseconds AgentClient::patience(const Call& call) const {
     if (call.known && call.state.phase == Phase::running && satisfied(call)) {
         return options_.heartbeat * 5 / 2;
     }
-    const double wait = std::clamp(2 * round_trip_ms_ + 10, 20.0, 1000.0) * (1u << backoff_);
-    return std::chrono::milliseconds(static_cast<std::int64_t>(std::min(wait, 2000.0)));
+    const double work = outcome_awaited(call) ? static_cast<double>(agent::kFirstState.count()) : 0;
+    const double wait = std::clamp(round_trip_.patience(), 20.0, 1000.0) * (1u << backoff_);
+    return std::chrono::milliseconds(static_cast<std::int64_t>(work + std::min(wait, 2000.0)));
 }
 
+// The agent takes pieces of a request in order only: one that is lost costs those behind it. Small ones cost less than
+// the time until their answers.
 std::size_t AgentClient::put_window() const {
-    return successes_ > kCalmAfter && options_.longest_line == 0 ? kPutWindow : 1;
+    const bool several = successes_ > kCalmAfter ? options_.longest_line == 0 : quality_.piece() <= kSmallPiece;
+    return several ? kPutWindow : 1;
 }
 
 std::chrono::milliseconds AgentClient::transmission(std::size_t characters) const {

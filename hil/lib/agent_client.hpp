@@ -4,12 +4,13 @@
 
 #include <cstdint>
 #include <functional>
-#include <map>
 #include <string>
 #include <vector>
 
 #include "driver/agent/protocol.hpp"
+#include "hil/lib/answer_stream.hpp"
 #include "hil/lib/console.hpp"
+#include "hil/lib/line_quality.hpp"
 
 namespace hil {
 
@@ -68,13 +69,14 @@ class AgentClient {
     Status bye(std::chrono::milliseconds limit, const Interrupted& interrupted = {});
 
     [[nodiscard]] const AgentCounts& counts() const { return counts_; }
-    [[nodiscard]] std::size_t piece() const { return static_cast<std::size_t>(piece_); }
+    [[nodiscard]] std::size_t piece() const { return quality_.piece(); }
 
   private:
-    struct Stream { // one stream of an answer as it comes in
-        std::string bytes;
-        std::map<std::uint32_t, std::string> ahead; // pieces behind a gap
-        std::size_t reported = 0;
+    struct RoundTrip { // from a question to its answer
+        double mean_ms = 10;
+        double deviation_ms = 5;
+        void learn(double took);
+        [[nodiscard]] double patience() const { return mean_ms + 4 * deviation_ms; }
     };
     struct Call {
         std::uint32_t id = 0;
@@ -83,32 +85,50 @@ class AgentClient {
         std::uint32_t put_until = 0; // bytes of it that were sent since they were last asked for again
         bool known = false;          // a state frame came
         agent::State state;
-        Stream streams[2];
-        std::uint32_t asked_until[2] = {0, 0};
+        AnswerStream streams[2];
+        std::size_t reported[2] = {0, 0}; // bytes of each that were handed on
+        Wanted wanted[2];                 // what was asked for last
         const AgentCommand* command = nullptr;
+        std::chrono::milliseconds limit{0}; // 0: none
+        SteadyClock::time_point begun;
+        SteadyClock::time_point last_good; // when a good frame of this call came
+        SteadyClock::time_point last_asked;
+        bool burst = false;  // several pieces were asked for at once
+        bool over = false;   // the last of them has come
+        bool damage = false; // a damaged frame was seen since the last question
+        bool hurry = false;  // it was the question, or its only answer: nothing more can be coming
+        bool twice = false;  // the question was repeated: the time to the answer is no round trip (Karn's rule)
+        bool timing = false; // the question is one that the agent answers at once, and no answer came yet
     };
 
+    [[nodiscard]] Call begin(std::span<const std::uint8_t> argument, const AgentCommand* command,
+                             std::chrono::milliseconds limit);
     Result<AgentAnswer> call(std::span<const std::uint8_t> argument, const AgentCommand* command,
                              std::chrono::milliseconds limit, const Interrupted& interrupted);
+    Status step(Call& call, const Interrupted& interrupted);
+    void hear_damage(Call& call, bool complaint);
+    Status hear(Call& call, const InboundFrame& frame);
+    Status wait(Call& call);
+    void learn_round_trip(Call& call);
     Status ask(Call& call, bool again);
     Status put(Call& call, bool again);
     Status get(Call& call, int stream);
     Status take(Call& call, const InboundFrame& frame);
     void take_state(Call& call, const InboundFrame& frame);
     void take_data(Call& call, const InboundFrame& frame);
-    static void append(Stream& stream, std::uint32_t offset, std::string_view piece);
-    void report_output(Call& call);
+    static void report_output(Call& call);
     [[nodiscard]] static bool complete(const Call& call);
     [[nodiscard]] bool satisfied(const Call& call) const;
+    [[nodiscard]] static bool outcome_awaited(const Call& call);
+    [[nodiscard]] static std::size_t standing(const Call& call);
     Result<AgentAnswer> finish(Call& call);
     Status send(const frame::Frame& frame);
     void kill(const Call& call);
     /// How long the line is busy with so many characters; 0 on a line without a known rate.
     [[nodiscard]] std::chrono::milliseconds transmission(std::size_t characters) const;
-    [[nodiscard]] SteadyClock::time_point ask_again_at(const Call& call, SteadyClock::time_point asked,
-                                                       bool hurry) const;
+    [[nodiscard]] SteadyClock::time_point ask_again_at(const Call& call) const;
     [[nodiscard]] std::size_t put_window() const;
-    void went_well();
+    void went_well(const InboundFrame& frame);
     void went_badly();
     [[nodiscard]] std::chrono::milliseconds patience(const Call& call) const;
     [[nodiscard]] std::string silence_text() const;
@@ -121,11 +141,9 @@ class AgentClient {
     std::uint32_t counter_ = 0;
     AgentInfo info_;
     bool greeted_ = false;
-    double piece_;
-    unsigned failures_ = 0; // in a row
-    unsigned successes_ = 0;
-    double round_trip_ms_ = 10;
-    double largest_piece_;
+    LineQuality quality_;
+    unsigned successes_ = 0; // good frames in a row
+    RoundTrip round_trip_;
     SteadyClock::time_point line_free_{}; // when all that was sent has left, on a line with a known rate
     unsigned backoff_ = 0;
     AgentCounts counts_;

@@ -24,4 +24,16 @@ std::string AgentRemains::strip(std::string_view line) {
     return others;
 }
 
+void AgentRemains::given_back(std::size_t characters) {
+    const std::size_t paid = std::min(characters, credit_);
+    credit_ -= paid;
+    given_ += paid;
+}
+
+std::size_t AgentRemains::claim(std::size_t most) {
+    const std::size_t claimed = std::min(given_, most);
+    given_ -= claimed;
+    return claimed;
+}
+
 } // namespace hil

@@ -344,13 +344,14 @@ void Console::line(std::string_view text, bool whole) {
     auto fact = nobody_else ? std::nullopt : lifecycle_.feed(others);
     const Writer writer = nobody_else ? Writer::agent : lifecycle_.writer();
     in_record_ = in_record_ || text.find(kRecord) != std::string_view::npos;
+    const std::size_t remains = writer == Writer::unattributed ? remains_.claim(others.size()) : 0;
     {
         const std::scoped_lock lock(mutex_);
         const auto count_of = [this](Writer who) -> std::uint64_t& {
             return counts_.text[static_cast<std::size_t>(who)];
         };
-        count_of(Writer::agent) += text.size() - others.size();
-        (in_record_ ? counts_.records : count_of(writer)) += others.size() + 1;
+        count_of(Writer::agent) += text.size() - others.size() + remains;
+        (in_record_ ? counts_.records : count_of(writer)) += others.size() - remains + 1;
     }
     in_record_ = in_record_ && !whole; // the next piece of a line that was cut belongs to it
     if (options_.lines) {
@@ -368,25 +369,31 @@ void Console::take_traps() {
     }
 }
 
-void Console::frame(const frame::Frame& frame, frame::Lane) {
+void Console::frame(const frame::Frame& frame, frame::Lane lane) {
     remains_.frame();
     {
         const std::scoped_lock lock(mutex_);
         ++counts_.frames;
         if (inbox_.size() < kMaxInbox) {
-            inbox_.push_back(
-                {false, frame.type, frame.flags, frame.id, frame.offset, {frame.payload.begin(), frame.payload.end()}});
+            inbox_.push_back({false,
+                              lane,
+                              frame.type,
+                              frame.flags,
+                              frame.id,
+                              frame.offset,
+                              {frame.payload.begin(), frame.payload.end()}});
         }
     }
     changed_.notify_all();
 }
 
-void Console::damaged(frame::Lane) {
+void Console::damaged(frame::Lane lane, std::size_t characters) {
+    remains_.given_back(characters);
     {
         const std::scoped_lock lock(mutex_);
         ++counts_.damaged;
         if (inbox_.size() < kMaxInbox) {
-            inbox_.push_back({true, {}, 0, 0, 0, {}});
+            inbox_.push_back({true, lane, {}, 0, 0, 0, {}});
         }
     }
     changed_.notify_all();

@@ -72,6 +72,7 @@ struct ConsoleEvent {
 /// A frame as it lies in the inbox, or the news that a damaged one came.
 struct InboundFrame {
     bool damaged = false;
+    frame::Lane lane = frame::Lane::high;
     frame::Type type{};
     std::uint8_t flags = 0;
     std::uint32_t id = 0;
@@ -136,7 +137,7 @@ class Console {
     // The frame decoder's sink.
     void text(std::span<const char> bytes);
     void frame(const frame::Frame& frame, frame::Lane lane);
-    void damaged(frame::Lane lane);
+    void damaged(frame::Lane lane, std::size_t characters);
 
   private:
     explicit Console(ConsoleOptions options);

@@ -5,12 +5,14 @@ find_library(serialport_library serialport REQUIRED)
 add_library(hil_controller STATIC
     agent_client.cpp
     agent_remains.cpp
+    answer_stream.cpp
     chaos.cpp
     chaos_proxy.cpp
     console.cpp
     console_log.cpp
     lifecycle.cpp
     line_assembler.cpp
+    line_quality.cpp
     stream_descriptor.cpp
     stream_rfc2217.cpp
     stream_serial.cpp
@@ -20,7 +22,7 @@ target_link_libraries(hil_controller PUBLIC hil_options hil_traps Threads::Threa
 
 # The agent for the host: the tests talk to the real program.
 add_subdirectory(${CMAKE_SOURCE_DIR}/driver/agent ${CMAKE_BINARY_DIR}/driver/agent)
-foreach(area frame lifecycle stream console agent)
+foreach(area frame lifecycle stream console answer_stream line_quality agent)
     add_executable(${area}_test ${CMAKE_SOURCE_DIR}/tests/unit/${area}_test.cpp)
     target_link_libraries(${area}_test PRIVATE hil_controller GTest::gtest_main util)
     gtest_discover_tests(${area}_test PROPERTIES TIMEOUT 180 DISCOVERY_TIMEOUT 120)

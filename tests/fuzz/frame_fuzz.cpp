@@ -13,6 +13,7 @@ using namespace hil::frame;
 struct Sink {
     std::string others;
     std::size_t frames = 0;
+    std::size_t given_back = 0;
     std::uint32_t last_id = 0;
     void text(std::span<const char> bytes) { others.append(bytes.data(), bytes.size()); }
     void frame(const Frame& frame, Lane) {
@@ -24,7 +25,7 @@ struct Sink {
         }
         (void)touched;
     }
-    void damaged(Lane) {}
+    void damaged(Lane, std::size_t characters) { given_back += characters; }
 };
 
 void require(bool holds) {
@@ -46,6 +47,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     Decoder decoder;
     decoder.feed(input, whole);
     require(whole.others.size() <= input.size());
+    require(whole.given_back <= whole.others.size());
 
     Sink pieces; // cut differently, the same comes out
     Decoder other;

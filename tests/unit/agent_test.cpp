@@ -206,12 +206,13 @@ TEST_F(AgentOnCleanLine, MovesFilesBothWays) {
 TEST_F(AgentOnCleanLine, GivesTheTerminalBackWithBye) {
     termios settings{};
     ASSERT_EQ(tcgetattr(bench.terminal.get(), &settings), 0);
-    EXPECT_EQ(settings.c_lflag & ICANON, 0u) << "raw while the agent is there";
+    EXPECT_EQ(settings.c_lflag & (ECHO | ISIG), 0u) << "nothing is echoed or acted on while the agent is there";
     ASSERT_TRUE(bench.client->bye(3s));
     EXPECT_EQ(bench.wait_for_exit(), 0);
     ASSERT_EQ(tcgetattr(bench.terminal.get(), &settings), 0);
     EXPECT_NE(settings.c_lflag & ICANON, 0u);
     EXPECT_NE(settings.c_lflag & ECHO, 0u);
+    EXPECT_EQ(settings.c_cc[VEOL], _POSIX_VDISABLE);
     EXPECT_EQ(fcntl(bench.terminal.get(), F_GETFL) & O_NONBLOCK, 0) << "the shell would read EAGAIN";
     EXPECT_FALSE(bench.client->run({{"true"}, true, 1s, {}})) << "no session any more";
 }
@@ -221,6 +222,24 @@ TEST_F(AgentOnCleanLine, GivesTheTerminalBackAtCtrlCThreeTimes) {
     EXPECT_EQ(bench.shell("echo two are not enough").out, "two are not enough\n");
     ASSERT_TRUE(bench.console->write(std::string_view("\x03\x03\x03"), 1s));
     EXPECT_EQ(bench.wait_for_exit(), 0);
+}
+
+TEST_F(AgentOnCleanLine, HearsCtrlCBehindHalfAFrame) {
+    ASSERT_TRUE(bench.console->write(std::string_view("\xfe\xfbhalf a frame\x03\x03\x03"), 1s));
+    EXPECT_EQ(bench.wait_for_exit(), 0);
+}
+
+// What a frame's characters may be, and what a terminal could do to them: each has to arrive as it is.
+TEST_F(AgentOnCleanLine, NothingThatIsTypedBetweenFramesHarmsTheNext) {
+    std::string everything;
+    for (int value = 0; value < 256; ++value) {
+        everything += value == '\x03' ? ' ' : static_cast<char>(value);
+    }
+    const std::string endless(9000, 'x'); // more than a terminal keeps of a line without an end
+    for (const std::string& typed : {everything, everything + everything, endless + "\n", endless + "\xfd"}) {
+        ASSERT_TRUE(bench.console->write(typed, 1s));
+        EXPECT_EQ(bench.shell("echo still right").out, "still right\n");
+    }
 }
 
 TEST_F(AgentOnCleanLine, GivesTheTerminalBackAtSigterm) {

@@ -108,6 +108,13 @@ std::string a_frame(std::uint32_t id) {
     return {text.data(), frame::encode({frame::Type::data, 0, id, 0, {}}, frame::Lane::high, text)};
 }
 
+std::string in_seven_bits(std::string text) {
+    for (char& c : text) {
+        c = static_cast<char>(c & 0x7f);
+    }
+    return text;
+}
+
 TEST(Console, KeepsEveryRawByteWithItsTime) {
     const Directory directory;
     ConsoleOptions options;
@@ -193,6 +200,22 @@ TEST(Console, RemainsOfDamagedFramesAreTheAgentsAndHideNobodysLine) {
     EXPECT_EQ(lines[1].writer, Writer::agent);
     EXPECT_EQ(lines[2].writer, Writer::unattributed);
     EXPECT_EQ(agents_and_nobodys(*bench.console), std::pair(2 * remains.size() + 1, sizeof "inmate: hello"));
+}
+
+// On a line of seven bits a damaged frame is text, and somebody's "~{" looks like the beginning of one.
+TEST(Console, RemainsInSevenBitsAreTheAgentsAsFarAsItSpeaks) {
+    std::string damaged = in_seven_bits(a_frame(8));
+    damaged[10] = '!' == damaged[10] ? '#' : '!';
+    for (const bool spoken : {true, false}) {
+        Bench bench;
+        bench.say((spoken ? in_seven_bits(a_frame(7)) : std::string()) + damaged + "\r\ninmate: ~{x} hello\r\n");
+        EXPECT_TRUE(bench.console->wait_quiet(400ms, 3s));
+        const std::size_t theirs = spoken ? 0 : damaged.size();
+        const std::size_t remains = spoken ? damaged.size() : 0;
+        EXPECT_EQ(agents_and_nobodys(*bench.console),
+                  std::pair(remains + 4 * spoken, theirs + 1 + sizeof "inmate: ~{x} hello" - 4 * spoken))
+            << "the inmate's \"~{x}\" counts as well: nothing tells it from a frame's remains";
+    }
 }
 
 TEST(Console, HighCharactersAreNobodysWhereNoAgentSpeaksOrTooMany) {

@@ -26,11 +26,15 @@ struct Sink {
     std::string others;
     std::vector<Taken> frames;
     int damage = 0;
+    std::size_t given_back = 0;
     void text(std::span<const char> bytes) { others.append(bytes.data(), bytes.size()); }
     void frame(const Frame& f, Lane lane) {
         frames.push_back({f.type, f.flags, f.id, f.offset, {f.payload.begin(), f.payload.end()}, lane});
     }
-    void damaged(Lane) { ++damage; }
+    void damaged(Lane, std::size_t characters) {
+        ++damage;
+        given_back += characters;
+    }
 };
 
 std::string encoded(const Taken& taken) {
