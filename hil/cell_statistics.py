@@ -42,23 +42,37 @@ class Reading:
     cells: Mapping[str, CellExits]
 
 
-def parse(text: str) -> list[Reading]:
-    """The readings in what READ printed, once or often; what is no line of it is left out."""
-    readings = []
-    exits: dict[str, dict[str, int]] = {}
-    cpus: dict[str, dict[str, dict[str, int]]] = {}
-    for line in text.splitlines():
-        if turn := TURN.fullmatch(line.strip()):
-            if exits:
-                cells = {name: CellExits(exits[name], cpus.get(name, {})) for name in exits}
-                readings.append(Reading(float(turn[1]), cells))
-            exits, cpus = {}, {}
-        elif match := LINE.fullmatch(line.strip()):
+class Readings:
+    """The readings in what READ prints, once or often, as its text comes; what is no line of it is left out."""
+
+    def __init__(self) -> None:
+        self._partial = ""
+        self._exits: dict[str, dict[str, int]] = {}
+        self._cpus: dict[str, dict[str, dict[str, int]]] = {}
+
+    def feed(self, text: str) -> list[Reading]:
+        """Takes the next text; the readings that are whole with it."""
+        *lines, self._partial = (self._partial + text).split("\n")
+        return [reading for line in lines if (reading := self._line(line.strip())) is not None]
+
+    def _line(self, line: str) -> Reading | None:
+        """The reading that this line ends, if it does."""
+        if match := LINE.fullmatch(line):
             cpu, reason, count, name = match.groups()
-            of_cell = exits.setdefault(name, {})
-            of_cpu = of_cell if cpu is None else cpus.setdefault(name, {}).setdefault(cpu, {})
+            of_cell = self._exits.setdefault(name, {})
+            of_cpu = of_cell if cpu is None else self._cpus.setdefault(name, {}).setdefault(cpu, {})
             of_cpu[reason] = int(count)
-    return readings
+            return None
+        if not (turn := TURN.fullmatch(line)):
+            return None
+        cells = {name: CellExits(exits, self._cpus.get(name, {})) for name, exits in self._exits.items()}
+        self._exits, self._cpus = {}, {}
+        return Reading(float(turn[1]), cells) if cells else None
+
+
+def parse(text: str) -> list[Reading]:
+    """The readings in the whole of what READ printed."""
+    return Readings().feed(f"{text}\n")
 
 
 def event_fields(when: str, reading: Reading) -> dict[str, object]:
@@ -96,6 +110,6 @@ def sentence(grown: Mapping[str, Mapping[str, int]]) -> str:
     parts = []
     for name, by in grown.items():
         reasons = sorted(((count, reason) for reason, count in by.items() if reason != "total"), reverse=True)
-        why = ", ".join(f"{reason} {count:,}" for count, reason in reasons)
+        why = ", ".join(f"{reason} {count:,}" for count, reason in reasons if count)
         parts.append(f"{name} {by.get('total', 0):,}" + (f" ({why})" if why else ""))
     return "; ".join(parts)

@@ -3,12 +3,13 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 from hil.causes import likely_cause
-from hil.cell_statistics import READ, beside, parse, without
+from hil.cell_statistics import READ, Readings, beside, parse, without
 from hil.console import Console
 from hil.errors import CommandFailed, Failed, HilError, InfrastructureError, Trapped
 from hil.event_log import EventLog
@@ -228,11 +229,14 @@ class Lifecycle:
         """Runs the plan's program; with `statistics`, beside a loop that reads the counters."""
         if not self.plan.statistics:
             return self.root.shell.run(self.plan.program, deadline)
-        answer = self.root.shell.run(beside(self.plan.program, self.plan.statistics), deadline)
-        text = answer.err.decode("utf-8", "replace")
-        for reading in parse(text):
-            self.events.statistics("during", reading)
-        return replace(answer, err=without(text).encode())
+        readings = Readings()
+
+        def hear(stream: int, data: bytes) -> None:
+            for reading in readings.feed(data.decode("utf-8", "replace")) if stream == 2 else []:
+                self.events.statistics("during", reading)
+
+        answer = self.root.shell.run(beside(self.plan.program, self.plan.statistics), deadline, hear)
+        return replace(answer, err=without(answer.err.decode("utf-8", "replace")).encode())
 
     def collected(self, session: Session) -> None:
         """All records that the probe owes are there and undamaged."""
@@ -282,9 +286,13 @@ class Lifecycle:
     def _hear_records(self, session: Session, heard: RecordLines) -> None:
         """Inmates repeat a record: a copy that another writer cut is dropped, the next one may be whole."""
         with session.step("hear the inmates' records", "run", "the records on the console") as deadline:
+            read = time.monotonic()
             while set(self.plan.series) - {record.series for record in scan_records(heard.lines).records}:
                 self.watch.text(0.1)
                 deadline.check(self.watch.hint)
+                if self.plan.statistics and time.monotonic() - read >= self.plan.statistics:
+                    self.read_statistics("during")
+                    read = time.monotonic()
         self.output = heard.lines
 
     def _load_driver(self, pci: VirtualPci) -> None:

@@ -8,6 +8,7 @@ import secrets
 import time
 from collections.abc import Callable
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Any, TypeVar
 
 from hil.console import Console
@@ -15,7 +16,7 @@ from hil.dialogue import Dialogue
 from hil.errors import AgentLost, AgentMissing, ConsoleLost, InfrastructureError, WrongUse
 from hil.limits import MOST, Deadline, Limits
 from hil.sent_agent import IMAGE_AGENT
-from hil.shell import Answer, RootShell
+from hil.shell import Answer, Hear, RootShell
 from hil.target import LineUse
 from hil.watch import Watch
 
@@ -144,14 +145,20 @@ class AgentShell:
         self._watch = watch
         self._agent = agent
 
-    def run(self, command: str, deadline: Deadline) -> Answer:
-        """See RootShell."""
+    def run(self, command: str, deadline: Deadline, hear: Hear | None = None) -> Answer:
+        """See RootShell. Output comes about once a second while the command runs."""
+        heard: SimpleQueue[tuple[int, bytes]] = SimpleQueue()  # from the thread that talks to the agent to this one
 
         def job() -> Any:
             # The deadline is ours: it may be extended meanwhile. The agent's is for the case that we are gone.
-            return self._agent.run(command, max(1.0, deadline.left) * MOST)
+            on_output = None if hear is None else lambda stream, data: heard.put((stream + 1, data))
+            return self._agent.run(command, max(1.0, deadline.left) * MOST, on_output)
 
-        answer = self._ask(job, f"`{command}`", deadline)
+        def tell() -> None:
+            while hear is not None and not heard.empty():
+                hear(*heard.get())
+
+        answer = self._ask(job, f"`{command}`", deadline, tell)
         if answer.ending == "timed-out":
             raise deadline.passed(self._watch.hint())
         if answer.truncated:
@@ -170,9 +177,11 @@ class AgentShell:
 
         self._ask(job, f"the writing of {path}", deadline)
 
-    def _ask(self, job: Callable[[], T], what: str, deadline: Deadline) -> T:
+    def _ask(
+        self, job: Callable[[], T], what: str, deadline: Deadline, meanwhile: Callable[[], None] = lambda: None
+    ) -> T:
         try:
-            return self._watch.work(job, deadline)
+            return self._watch.work(job, deadline, meanwhile)
         except library().AgentLost as error:
             raise AgentLost(
                 f"the agent did not answer {what}: {_short(error)} "

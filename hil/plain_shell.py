@@ -16,7 +16,7 @@ import secrets
 from hil.dialogue import Dialogue
 from hil.errors import AgentLost
 from hil.limits import Deadline
-from hil.shell import Answer
+from hil.shell import Answer, Hear
 from hil.watch import Watch
 
 TRIES = 4
@@ -52,7 +52,7 @@ class PlainShell:
         """Undoes prepare(), as far as a person at the console would mind."""
         self._dialogue.send("stty echo 2>/dev/null; PS1='# '; PS2='> '\n")
 
-    def run(self, command: str, deadline: Deadline) -> Answer:
+    def run(self, command: str, deadline: Deadline, hear: Hear | None = None) -> Answer:
         """See RootShell. The command runs at most once, and only as it was meant: its MD5 goes with it."""
         base = f"/tmp/.hil-{secrets.token_hex(4)}"
         quoted = command.replace("'", "'\\''")
@@ -66,6 +66,9 @@ class PlainShell:
         code = self._code(line, base, deadline)
         out, err = self._fetch(f"{base}.o", deadline), self._fetch(f"{base}.e", deadline)
         self._dialogue.send(f"\nrm -f {base}.o {base}.e {base}.c {base}.s\n")
+        if hear is not None:
+            hear(1, out)
+            hear(2, err)
         return Answer(code, out, err)
 
     def _code(self, line: str, base: str, deadline: Deadline) -> int:

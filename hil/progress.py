@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Protocol, TextIO
 
+from hil.cell_statistics import sentence as sentence_of_exits
 from hil.event_log import Event
 from hil.harmless_text import harmless_line
 
@@ -168,4 +169,7 @@ def sentence(event: Event) -> str:
         case "record":
             record = event["record"]
             return harmless_line(f"          record: {record['series']}, {record['count']} samples")
+        case "statistics" if event["when"] == "during":
+            exits = sentence_of_exits({name: cell["exits"] for name, cell in event["cells"].items()})
+            return harmless_line(f"          exits by {event['uptime']:.1f} s of the root cell's clock: {exits}")
     return ""

@@ -44,7 +44,7 @@ def gather(
         hypervisor=hypervisor.name,
         hypervisor_version=sha256(hypervisor.firmware[0])[:12],
         kernel=str(image.get("kernel_release", "unknown")),
-        contention=options.contention,
+        contention=f"{options.contention}{_reading(options.statistics)}",
         emulated=target.emulated,
         versions=versions,
         config_hashes=hashes,
@@ -99,3 +99,8 @@ def cpu_model() -> str:
     except OSError:
         return "unknown"
     return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "unknown")
+
+
+def _reading(seconds: float) -> str:
+    """What reading the cells' counters beside the probe adds to the label of the contention."""
+    return f", counters read every {seconds:g} s" if seconds else ""

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -23,11 +24,17 @@ class Answer:
         return (self.out + self.err).decode("utf-8", "replace")
 
 
+Hear = Callable[[int, bytes], None]
+"""Gets the next piece of a command's output: 1 and what it printed, or 2 and what it said on its error output."""
+
+
 class RootShell(Protocol):
     """Runs commands in the root cell."""
 
     kind: str
     """`agent` or `plain shell`, for the log."""
 
-    def run(self, command: str, deadline: Deadline) -> Answer:
-        """Runs a shell command to its end. Raises TimeLimit, AgentLost, or what the watch raises."""
+    def run(self, command: str, deadline: Deadline, hear: Hear | None = None) -> Answer:
+        """Runs a shell command to its end. Raises TimeLimit, AgentLost, or what the watch raises. `hear` gets its
+        outputs while it runs, where the shell carries them so early, and at its end where it does not.
+        """

@@ -73,14 +73,17 @@ class Watch:
             raise died
         return text
 
-    def work(self, job: Callable[[], T], deadline: Deadline) -> T:
-        """Runs a blocking `job` in a thread of its own and reads the console meanwhile."""
+    def work(self, job: Callable[[], T], deadline: Deadline, meanwhile: Callable[[], None] = lambda: None) -> T:
+        """Runs a blocking `job` in a thread of its own and reads the console meanwhile, calling `meanwhile` each time
+        and once more at the end."""
         work = Background(job, "agent")
         self._worker = work
         while not work.over():
             self.text(0.0)
+            meanwhile()
             deadline.check(self.hint)
         self.text(0.0)
+        meanwhile()
         return work.result()
 
     @property

@@ -9,7 +9,7 @@ from typing import Any
 
 from hil.errors import ConsoleLost
 from hil.limits import WAITS, Deadline, Limits
-from hil.shell import Answer
+from hil.shell import Answer, Hear
 
 
 def limits(seconds: float = 5.0) -> Limits:
@@ -122,7 +122,7 @@ class FakeShell:
         """From now on, commands that match do this."""
         self.answers.insert(0, (pattern, action))
 
-    def run(self, command: str, deadline: Deadline) -> Answer:
+    def run(self, command: str, deadline: Deadline, hear: Hear | None = None) -> Answer:
         self.commands.append(command)
         for pattern, action in self.answers:
             if re.search(pattern, command):

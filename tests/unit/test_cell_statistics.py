@@ -14,6 +14,7 @@ from hil.cell_statistics import (
     READ,
     CellExits,
     Reading,
+    Readings,
     beside,
     difference,
     event_fields,
@@ -64,6 +65,17 @@ def test_beside_a_program(tree: Path) -> None:
     assert (done.returncode, done.stdout, without(done.stderr)) == (5, "out\n", "err\n")
     readings = parse(done.stderr)
     assert len(readings) >= 2 and [r.uptime for r in readings] == sorted(r.uptime for r in readings)
+
+
+def test_readings_come_as_their_text_does(tree: Path) -> None:
+    text = shell(f"{READ}; {READ}", tree).stdout
+    whole = parse(text)
+    assert len(whole) == 2
+    for step in (1, 7, 100):
+        readings = Readings()
+        pieces = [text[at : at + step] for at in range(0, len(text), step)]
+        assert [reading for piece in pieces for reading in readings.feed(piece)] == whole
+    assert Readings().feed(text.rstrip("\n")) == whole[:1], "the last line may go on"
 
 
 def test_damaged_lines_are_left_out() -> None:
