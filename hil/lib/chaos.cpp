@@ -48,7 +48,9 @@ Status set_option(ChaosOptions& options, std::string_view name, std::string_view
     }
     if (name == "interleave") {
         options.interleave = value == "1";
-        return Nothing{};
+        return value == "0" || value == "1"
+                   ? Status(Nothing{})
+                   : Status(Error{"chaos: interleave=" + std::string(value) + " is neither 0 nor 1"});
     }
     for (const Name& known : kNames) {
         if (known.name != name) {
@@ -84,8 +86,8 @@ Result<ChaosOptions> parse_chaos(std::string_view text) {
     return options;
 }
 
-ChaosStream::ChaosStream(std::unique_ptr<Stream> inner, const ChaosOptions& options)
-    : inner_(std::move(inner)), options_(options), random_(options.seed) {}
+ChaosStream::ChaosStream(std::unique_ptr<Stream> inner, const ChaosOptions& options, Now now)
+    : inner_(std::move(inner)), options_(options), now_(std::move(now)), random_(options.seed) {}
 
 bool ChaosStream::chance(double rate) {
     return rate > 0 && std::uniform_real_distribution<double>(0, 1)(random_) < rate;
@@ -135,7 +137,7 @@ void ChaosStream::harm(char byte, std::string& out, bool from_machine) {
 }
 
 Transfer ChaosStream::read(std::span<char> to) {
-    const auto now = Clock::now();
+    const auto now = now_();
     Transfer got;
     std::array<char, 4096> buffer;
     (void)send_leaving(); // what is wrong with the line is told by the next read or write
@@ -196,7 +198,7 @@ Transfer ChaosStream::write(std::span<const char> from) {
 }
 
 Transfer ChaosStream::send_leaving() {
-    const auto now = Clock::now();
+    const auto now = now_();
     std::size_t count = leaving_.size();
     if (options_.rate > 0) {
         count = std::min(count, out_.take(options_.rate, now));
@@ -205,7 +207,7 @@ Transfer ChaosStream::send_leaving() {
         return {};
     }
     if (options_.longest <= 0) {
-        Transfer sent = inner_->write({leaving_.data(), count});
+        Transfer sent = write_on({leaving_.data(), count});
         leaving_.erase(0, sent.count);
         out_.bytes -= static_cast<double>(sent.count);
         return sent;
@@ -218,7 +220,13 @@ Transfer ChaosStream::send_leaving() {
     }
     leaving_.erase(0, count);
     out_.bytes -= static_cast<double>(count);
-    return arrives.empty() ? Transfer{} : inner_->write(arrives); // what it does not take is lost in such a console too
+    return arrives.empty() ? Transfer{} : write_on(arrives); // what it does not take is lost in such a console too
+}
+
+Transfer ChaosStream::write_on(std::span<const char> bytes) {
+    Transfer sent = inner_->write(bytes);
+    ended_ = ended_ || sent.state != StreamState::open;
+    return sent;
 }
 
 // Whether the machine's console has no room for the byte: its run is too long.
@@ -249,7 +257,7 @@ std::optional<std::chrono::steady_clock::time_point> ChaosStream::due() const {
         return Clock::time_point{}; // the end is to be read at once
     }
     if (!leaving_.empty()) {
-        return Clock::now() + (options_.rate > 0 ? kTick : kSendAgain);
+        return now_() + (options_.rate > 0 ? kTick : kSendAgain);
     }
     return inner_->due();
 }

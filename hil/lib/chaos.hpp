@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <memory>
 #include <random>
 #include <string>
@@ -31,7 +32,7 @@ struct ChaosOptions {
 };
 
 /// "seed=7,corrupt=0.01,splice=0.001": names as in ChaosOptions; `double` is another word for duplicate. interleave=1
-/// turns it on.
+/// turns it on, interleave=0 off.
 Result<ChaosOptions> parse_chaos(std::string_view text);
 
 /// What was done so far.
@@ -48,17 +49,18 @@ struct ChaosCounts {
 };
 
 class ChaosStream : public Stream {
-    using Clock = std::chrono::steady_clock;
-
   public:
-    ChaosStream(std::unique_ptr<Stream> inner, const ChaosOptions& options);
+    using Clock = std::chrono::steady_clock;
+    using Now = std::function<Clock::time_point()>;
+    /// `now`: the time that delays, rates and pauses go by.
+    ChaosStream(std::unique_ptr<Stream> inner, const ChaosOptions& options, Now now = &Clock::now);
     [[nodiscard]] int descriptor() const override { return inner_->descriptor(); }
     Transfer read(std::span<char> to) override;
     Transfer write(std::span<const char> from) override;
     [[nodiscard]] std::optional<std::chrono::steady_clock::time_point> due() const override;
     [[nodiscard]] Clock::time_point rests_until() const override { return rests_until_; }
     [[nodiscard]] const ChaosCounts& counts() const { return counts_; }
-    /// The stream underneath, given back: null when it has ended itself.
+    /// The stream underneath, given back: null when it has said, to a read or a write, that it has ended itself.
     std::unique_ptr<Stream> take() { return ended_ ? nullptr : std::move(inner_); }
 
   private:
@@ -77,9 +79,11 @@ class ChaosStream : public Stream {
     void harm(char byte, std::string& out, bool from_machine);
     void begin_splice();
     Transfer send_leaving();
+    Transfer write_on(std::span<const char> bytes);
 
     std::unique_ptr<Stream> inner_;
     ChaosOptions options_;
+    Now now_;
     std::mt19937_64 random_;
     std::deque<Byte> arriving_; // bounded by kMaxArriving: then the inner stream is not read
     std::string leaving_;       // bytes that the inner stream did not take yet
