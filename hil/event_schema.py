@@ -4,7 +4,9 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -21,11 +23,17 @@ TYPES: Mapping[str, tuple[type, ...]] = {
 
 def problems(event: object) -> list[str]:
     """What is wrong with an event, a sentence each; empty when it is as the schema says."""
-    kinds = {one["properties"]["event"]["const"]: one for one in json.loads(SCHEMA.read_text())["oneOf"]}
+    kinds = _kinds()
     kind = event.get("event") if isinstance(event, dict) else None
-    if kind not in kinds:
+    if not isinstance(kind, str) or kind not in kinds:
         return [f"an event of kind {kind!r}; there are {', '.join(kinds)}"]
     return list(_problems(event, kinds[kind], str(kind)))
+
+
+@lru_cache(maxsize=1)
+def _kinds() -> Mapping[str, Any]:
+    """The schema of each kind of event."""
+    return {one["properties"]["event"]["const"]: one for one in json.loads(SCHEMA.read_text())["oneOf"]}
 
 
 def _problems(value: Any, schema: Mapping[str, Any], where: str) -> Iterator[str]:
@@ -42,8 +50,10 @@ def _problems(value: Any, schema: Mapping[str, Any], where: str) -> Iterator[str
             yield f"{where}: {len(value)} items"
         for number, item in enumerate(value):
             yield from _problems(item, schema.get("items", {}), f"{where}[{number}]")
-    elif isinstance(value, (int, float)) and not schema.get("minimum", value) <= value <= schema.get("maximum", value):
-        yield f"{where}: {value} is out of range"
+    elif isinstance(value, (int, float)):
+        least, most = schema.get("minimum", value), schema.get("maximum", value)
+        if not math.isfinite(value) or not least <= value <= most:
+            yield f"{where}: {value} is out of range"
 
 
 def _object_problems(value: dict[str, Any], schema: Mapping[str, Any], where: str) -> Iterator[str]:

@@ -6,6 +6,7 @@ from __future__ import annotations
 import fcntl
 import getpass
 import os
+import stat
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -15,6 +16,24 @@ from hil import places
 from hil.errors import InfrastructureError
 from hil.names import harmless
 from hil.run_directory import writing
+
+
+def _user() -> str:
+    """The user's name, or number where it has none (a container's user often has none)."""
+    try:
+        return getpass.getuser()
+    except KeyError:
+        return f"user {os.getuid()}"
+
+
+def _check_owner(directory: Path) -> None:
+    """InfrastructureError when the directory is another user's: a lock there could be a link to anything of ours."""
+    about = directory.lstat()
+    if about.st_uid not in (os.getuid(), 0) or (about.st_mode & stat.S_IWOTH and not about.st_mode & stat.S_ISVTX):
+        raise InfrastructureError(
+            f"cannot lock the target: {directory} is not yours alone (it belongs to user {about.st_uid}, mode "
+            f"{stat.filemode(about.st_mode)}); have it removed, or set HIL_LOCKS to a directory of your own"
+        )
 
 
 class TargetLock:
@@ -33,7 +52,9 @@ class TargetLock:
         """
         with writing(self._path, "HIL_LOCKS"):
             self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self._fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            if not os.environ.get("HIL_LOCKS"):  # in a place that everybody may write to
+                _check_owner(self._path.parent)
+            self._fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
         end = time.monotonic() + patience
         told = False
         while not self._try():
@@ -49,7 +70,7 @@ class TargetLock:
                 told = True
             time.sleep(0.1)
         os.ftruncate(self._fd, 0)
-        os.pwrite(self._fd, f"{getpass.getuser()}, pid {os.getpid()}: {self._purpose}".encode(), 0)
+        os.pwrite(self._fd, f"{_user()}, pid {os.getpid()}: {self._purpose}".encode(), 0)
 
     def holder(self) -> str:
         """Who holds it, in words."""

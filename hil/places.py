@@ -7,6 +7,7 @@ import os
 import tempfile
 from pathlib import Path
 
+from hil.errors import InfrastructureError
 
 SOCKET_DIRECTORY = 80
 """Bytes: a Unix socket's path has at most 107 (unix(7)), and `/hil-xxxxxxxx/console` follows."""
@@ -26,7 +27,12 @@ def cache() -> Path:
     """Downloads and images: ${HIL_CACHE:-${XDG_CACHE_HOME:-~/.cache}/hil}."""
     if named := os.environ.get("HIL_CACHE"):
         return Path(named)
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "hil"
+    if named := os.environ.get("XDG_CACHE_HOME"):
+        return Path(named) / "hil"
+    try:
+        return Path.home() / ".cache/hil"
+    except RuntimeError as error:  # a user without an entry in passwd, and without HOME
+        raise InfrastructureError("there is no home directory for the cache: set HOME, or HIL_CACHE") from error
 
 
 def runs() -> Path:

@@ -12,20 +12,25 @@ from pathlib import Path
 
 from hil.errors import WrongUse
 from hil.event_log import Event
+from hil.event_schema import problems
 from hil.harmless_text import HarmlessText
 from hil.progress import Progress
 from hil.console_times import parse_console_times
 from reports.console_log import text_of, without_frames, writer_of
 
 
+LONGEST_REST = 1e6
+"""Seconds of silence, at most: what a clock can sleep."""
+
+
 def replay(run: Path, show: Progress, speed: float, sleep: Callable[[float], None] = time.sleep) -> None:
-    """Shows what was seen live; `speed` 1 takes as long as the run did, 0 no time."""
+    """Shows what was seen live; `speed` 1 takes as long as the run did, 0 no time. Says what it could not show."""
     lines = HarmlessText()
     decoder = codecs.getincrementaldecoder("utf-8")("replace")
     last = 0.0
     for t, what in merged(run):
         if speed > 0 and t > last:
-            sleep((t - last) / speed)
+            sleep(min((t - last) / speed, LONGEST_REST))
         last = max(last, t)
         if isinstance(what, bytes):
             for line in lines.feed(decoder.decode(what)):
@@ -34,6 +39,11 @@ def replay(run: Path, show: Progress, speed: float, sleep: Callable[[float], Non
             show.event(what)
     if rest := lines.rest():
         show.console(rest, writer_of(rest))
+    if unusable := [problem for event in _parsed(run) for problem in problems(event)[:1]]:
+        many = "1 event of events.jsonl is" if len(unusable) == 1 else f"{len(unusable)} events of events.jsonl are"
+        show.event({"t": last, "event": "note", "text": f"{many} not shown, the first for this: {unusable[0][:200]}"})
+    if not (run / "console.raw").exists():
+        show.event({"t": last, "event": "note", "text": "there is no console.raw: the console is not shown"})
 
 
 def merged(run: Path) -> Iterator[tuple[float, bytes | Event]]:
@@ -71,11 +81,16 @@ def pieces(run: Path) -> Iterator[tuple[float, bytes]]:
 
 
 def events(run: Path) -> Iterator[Event]:
-    """Events that can be read; a cut last line of a killed run is left out."""
+    """Events that are as docs/harness.md says; what is none is left out, as a killed run's cut last line is."""
+    for event in _parsed(run):
+        if isinstance(event, dict) and not problems(event):
+            yield event
+
+
+def _parsed(run: Path) -> Iterator[object]:
+    """The lines of events.jsonl that are JSON."""
     for line in (run / "events.jsonl").read_text(errors="replace").splitlines():
         try:
-            event = json.loads(line)
-        except ValueError:
+            yield json.loads(line)
+        except (ValueError, RecursionError):
             continue
-        if isinstance(event, dict) and isinstance(event.get("event"), str):
-            yield event

@@ -2,6 +2,9 @@
 // Chaos for Python: the check of a specification, and the proxy.
 #include <pybind11/pybind11.h>
 
+#include <algorithm>
+#include <chrono>
+
 #include "hil/lib/chaos_proxy.hpp"
 
 namespace py = pybind11;
@@ -19,8 +22,9 @@ hil::ChaosOptions options_of(const std::string& chaos) {
 
 class PyChaosProxy {
   public:
-    PyChaosProxy(const std::string& stream, const std::string& offer, const std::string& chaos) {
-        auto proxy = hil::ChaosProxy::create(stream, offer, options_of(chaos));
+    PyChaosProxy(const std::string& stream, const std::string& offer, const std::string& chaos, double connect_limit) {
+        const std::chrono::milliseconds limit(static_cast<std::int64_t>(std::clamp(connect_limit, 0.0, 1e6) * 1000));
+        auto proxy = hil::ChaosProxy::create(stream, offer, options_of(chaos), limit);
         if (!proxy) {
             throw py::value_error(proxy.error().message);
         }
@@ -64,8 +68,10 @@ void bind_chaos(py::module_& module) {
         "ValueError that says what is wrong, when `chaos` is no specification of faults.");
     py::class_<PyChaosProxy>(module, "ChaosProxy",
                              "Opens a stream and offers it again, with faults, to one user at a time.")
-        .def(py::init<const std::string&, const std::string&, const std::string&>(), "stream"_a, "offer"_a, "chaos"_a,
-             "`stream`: as Console takes it. `offer`: \"pty\" or \"unix:PATH\". ValueError for what cannot be.")
+        .def(py::init<const std::string&, const std::string&, const std::string&, double>(), "stream"_a, "offer"_a,
+             "chaos"_a, "connect_limit"_a = 10.0,
+             "`stream`: as Console takes it. `offer`: \"pty\" or \"unix:PATH\". `connect_limit`: seconds for each "
+             "opening of the stream. ValueError for what cannot be.")
         .def_property_readonly("where", &PyChaosProxy::where, "The stream that the user opens.")
         .def("serve", &PyChaosProxy::serve,
              "Carries bytes until a signal handler raises. RuntimeError when the machine's stream cannot be opened.")

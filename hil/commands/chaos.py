@@ -7,6 +7,7 @@ import sys
 
 import click
 
+from hil.commands.kinds import Number
 from hil.errors import InfrastructureError, WrongUse
 from hil.native import library
 
@@ -15,11 +16,18 @@ from hil.native import library
 @click.option("--stream", required=True, help="The machine's line: unix:PATH, tcp:HOST:PORT, serial:PATH[@BAUD], …")
 @click.option("--offer", default="pty", show_default=True, help="pty, or unix:PATH: where the bad line is offered.")
 @click.option("--chaos", required=True, help="Faults: seed=7,drop=0.01,double=…,corrupt=…,splice=…,delay=…,flood=…")
-def command(stream: str, offer: str, chaos: str) -> None:
+@click.option(
+    "--connect",
+    type=Number(0, 1e6),
+    default=10.0,
+    show_default=True,
+    help="Seconds in which the line must be there, at each opening.",
+)
+def command(stream: str, offer: str, chaos: str, connect: float) -> None:
     """Offers a stream again with faults at given rates, until Ctrl-C; then says what it did."""
     native = library()
     try:
-        proxy = native.ChaosProxy(stream, offer, chaos)
+        proxy = native.ChaosProxy(stream, offer, chaos, connect)
     except ValueError as error:
         raise WrongUse(str(error)) from error
     print(proxy.where, flush=True)

@@ -3,9 +3,21 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import click
+
+
+class Number(click.FloatRange):
+    """A number between two limits; `nan`, which is neither below nor above anything, is none."""
+
+    def convert(self, value: Any, parameter: click.Parameter | None, context: click.Context | None) -> float:
+        """The number; click's usage error when it is none or lies outside."""
+        number = float(super().convert(value, parameter, context))
+        if math.isnan(number):
+            self.fail(f"'{value}' is no number from {self.min} to {self.max}.", parameter, context)
+        return number
 
 
 class Whole(click.IntRange):

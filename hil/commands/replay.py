@@ -7,6 +7,7 @@ import sys
 
 import click
 
+from hil.commands.kinds import Number
 from hil.progress import PlainProgress
 from hil.replay import replay
 from hil.run_directory import find_run
@@ -14,7 +15,7 @@ from hil.run_directory import find_run
 
 @click.command("replay")
 @click.argument("run", default="last")
-@click.option("--speed", type=click.FloatRange(0, 1e6), default=0.0, help="1: as fast as it was; 0 (default): at once.")
+@click.option("--speed", type=Number(0, 1e6), default=0.0, help="1: as fast as it was; 0 (default): at once.")
 def command(run: str, speed: float) -> None:
     """Shows the console and the events of RUN: a run directory, its name, or `last`."""
     directory = find_run(run)

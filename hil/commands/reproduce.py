@@ -11,6 +11,7 @@ import click
 from rich.console import Console as Terminal
 from rich.text import Text
 
+from hil.commands.kinds import Number
 from hil import progress, scenario_file, target
 from hil.errors import WrongUse
 from hil.options import SHELLS, RunOptions
@@ -30,7 +31,7 @@ WORDS = {"pass": "reproduced", "fail": "not reproduced"}
 @click.option("--target", default="qemu", show_default=True, help="The machine (`hil list targets`).")
 @click.option("--hypervisor", default="gaol", show_default=True, help="gaol, the bundled one, or a DIR with your own.")
 @click.option("--shell", type=click.Choice(SHELLS), default="auto", show_default=True)
-@click.option("--wait", type=click.FloatRange(0, 86400), default=0, help="Seconds to wait for a target in use.")
+@click.option("--wait", type=Number(0, 86400), default=0, help="Seconds to wait for a target in use.")
 @click.option("-v", "--verbose", is_flag=True, help="Show the console live.")
 @click.option("--json-events", is_flag=True, help="Events as JSON lines on stdout.")
 def command(names: tuple[str, ...], everything: bool, text: Path | None, **given: Any) -> None:

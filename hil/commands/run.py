@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from hil import progress
-from hil.commands.kinds import Whole
+from hil.commands.kinds import Number, Whole
 from hil.errors import WrongUse
 from hil.options import SHELLS, RunOptions
 from hil.prepare import prepare
@@ -50,7 +50,7 @@ WAYS = click.Choice(["interrupt", "poll"])
 )
 @click.option(
     "--wait",
-    type=click.FloatRange(0, 86400),
+    type=Number(0, 86400),
     default=0,
     metavar="SECONDS",
     help="How long to wait for a target that another run uses.",
@@ -60,7 +60,7 @@ WAYS = click.Choice(["interrupt", "poll"])
 )
 @click.option(
     "--statistics",
-    type=click.FloatRange(0, 3600),
+    type=Number(0, 3600),
     default=0,
     metavar="SECONDS",
     help="Also read the cells' exit counters so often while the probe runs, which disturbs it; 0: before and after.",

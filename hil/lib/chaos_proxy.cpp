@@ -50,8 +50,9 @@ short interest(bool reads, bool writes) {
 } // namespace
 
 Result<std::unique_ptr<ChaosProxy>> ChaosProxy::create(const std::string& stream, const std::string& offer,
-                                                       const ChaosOptions& options) {
-    std::unique_ptr<ChaosProxy> proxy(new ChaosProxy(options));
+                                                       const ChaosOptions& options,
+                                                       std::chrono::milliseconds connect_limit) {
+    std::unique_ptr<ChaosProxy> proxy(new ChaosProxy(options, connect_limit));
     auto machine = make_stream_source(stream);
     if (!machine) {
         return machine.error();
@@ -121,8 +122,7 @@ Result<std::unique_ptr<Stream>> ChaosProxy::wait_for_user(const std::function<bo
 }
 
 Result<std::unique_ptr<ChaosStream>> ChaosProxy::open_machine(const std::function<bool()>& interrupted) {
-    constexpr auto limit = 10s;
-    const auto end = Clock::now() + limit;
+    const auto end = Clock::now() + connect_limit_;
     if (line_ != nullptr) {
         return std::make_unique<ChaosStream>(std::move(line_), options_);
     }
@@ -132,7 +132,8 @@ Result<std::unique_ptr<ChaosStream>> ChaosProxy::open_machine(const std::functio
             return std::make_unique<ChaosStream>(std::move(stream).value(), options_);
         }
         if (Clock::now() >= end || interrupted()) {
-            return stream.error();
+            return Error{stream.error().message + " (tried for " + std::to_string(connect_limit_.count() / 1000) +
+                         " s: --connect)"};
         }
         (void)poll(nullptr, 0, 20);
     }

@@ -2,6 +2,7 @@
 // ChaosProxy: chaos between a machine's line and whoever wants to use it, as a program of its own.
 #pragma once
 
+#include <chrono>
 #include <functional>
 #include <memory>
 #include <string>
@@ -17,10 +18,12 @@ namespace hil {
 /// by chaos closes the user's side alone.
 class ChaosProxy {
   public:
+    static constexpr std::chrono::milliseconds kConnectLimit{10'000};
     /// `stream`: as make_stream_source() takes it. `offer`: "pty" (a new pseudo terminal, see where()), or
-    /// "unix:PATH" (a socket that is listened on).
+    /// "unix:PATH" (a socket that is listened on). `connect_limit`: for each opening of the machine's line.
     static Result<std::unique_ptr<ChaosProxy>> create(const std::string& stream, const std::string& offer,
-                                                      const ChaosOptions& options);
+                                                      const ChaosOptions& options,
+                                                      std::chrono::milliseconds connect_limit = kConnectLimit);
     /// The stream to give to a controller: "unix:PATH" or "pty:PATH".
     [[nodiscard]] const std::string& where() const { return where_; }
     /// Carries bytes until `interrupted` says so, asked ten times a second.
@@ -29,13 +32,15 @@ class ChaosProxy {
     [[nodiscard]] ChaosCounts counts() const;
 
   private:
-    explicit ChaosProxy(const ChaosOptions& options) : options_(options) {}
+    ChaosProxy(const ChaosOptions& options, std::chrono::milliseconds connect_limit)
+        : options_(options), connect_limit_(connect_limit) {}
     Result<std::unique_ptr<Stream>> wait_for_user(const std::function<bool()>& interrupted);
     Result<std::unique_ptr<ChaosStream>> open_machine(const std::function<bool()>& interrupted);
     void carry(ChaosStream& machine, Stream& user, const std::function<bool()>& interrupted);
     void add(const ChaosCounts& counts);
 
     ChaosOptions options_;
+    std::chrono::milliseconds connect_limit_;
     std::unique_ptr<StreamSource> machine_;
     std::unique_ptr<Stream> line_;       // to the machine, kept from one user to the next
     std::unique_ptr<StreamSource> user_; // a listener; none with a pty

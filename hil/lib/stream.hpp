@@ -45,7 +45,8 @@ class Stream {
 class StreamSource {
   public:
     virtual ~StreamSource() = default;
-    /// One attempt, at most about 100 ms long. An error means: not now; its text is worth showing when time is up.
+    /// One attempt, at most about 100 ms long; over TCP 2 s for each address of the host, and what the resolver
+    /// of names takes. An error means: not now; its text is worth showing when time is up.
     virtual Result<std::unique_ptr<Stream>> open() = 0;
 };
 

@@ -93,6 +93,32 @@ def test_a_lock_that_cannot_be_made_names_its_own_variable() -> None:
     assert "free some space" not in str(error.value)
 
 
+def test_a_lock_is_no_way_into_another_users_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Anybody can make /tmp/hil-1000 before user 1000 does, and a link in it."""
+    monkeypatch.delenv("HIL_LOCKS", raising=False)
+    precious, locks = tmp_path / "precious", tmp_path / "locks"
+    precious.write_text("mine")
+    locks.mkdir()
+    (locks / "qemu.lock").symlink_to(precious)
+    with pytest.raises(InfrastructureError, match="cannot write .*qemu.lock"):
+        TargetLock("qemu", "a test", locks).acquire()
+    locks.chmod(0o777)
+    with pytest.raises(InfrastructureError, match="is not yours alone .*drwxrwxrwx.*set HIL_LOCKS"):
+        TargetLock("other", "a test", locks).acquire()
+    assert precious.read_text() == "mine"
+
+
+def test_a_user_without_a_name_holds_a_lock_by_number(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def nobody() -> str:
+        raise KeyError("getpwuid(): uid not found: 54321")
+
+    monkeypatch.setattr("getpass.getuser", nobody)
+    lock = TargetLock("qemu", "a test", tmp_path)
+    lock.acquire()
+    assert lock.holder() == f"user {os.getuid()}, pid {os.getpid()}: a test"
+    lock.release()
+
+
 def test_the_lock_names_its_holder_and_is_let_go(tmp_path: Path) -> None:
     first, second = TargetLock("qemu", "first", tmp_path), TargetLock("qemu", "second", tmp_path)
     first.acquire()
