@@ -32,9 +32,8 @@ PROBATION = 8
 console that is nobody's controlling terminal Ctrl-C does not end it."""
 ANSWERED = 100
 """Characters of an answer, at most, that is no text of the far side's own."""
-PATIENCE = 2.0
-"""Seconds for the first answer, on an idle host; later ones are measured."""
 LEAST_PATIENCE, MOST_PATIENCE = 0.1, 20.0
+"""Seconds for an answer: the limit `asking` at first, then what the answers before have needed."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +58,7 @@ class CheckedShell:
         self._dialogue = Dialogue(watch)
         self._deadline = deadline
         self._checksum = CHECKSUMS[0]
-        self._patience = PATIENCE * deadline.scale
+        self._patience = deadline.of("asking")
         self._definitions: list[str] = []
         self._silences = 0
         self.damaged = 0
@@ -81,6 +80,10 @@ class CheckedShell:
                 return
             self._clear()
         raise AgentLost("the console's shell did not come back after the transfer")
+
+    def patience(self, wait: str) -> float:
+        """The limit of a wait that is part of the whole."""
+        return self._deadline.of(wait)
 
     def seconds_for(self, count: int) -> float:
         """What the line itself needs for so many characters; 0 when that does not matter."""

@@ -28,7 +28,6 @@ LARGEST_PIECE = LINE - 100.0
 """Characters of a piece as it is typed; adapted to what arrives."""
 STALLED = 60
 """Pieces in a row that did not arrive before the transfer is given up."""
-UNPACK_SECONDS = 1.0
 BAUD_BYTES = 11520
 """Bytes a second of a line of 115200 baud."""
 SAMPLE = bytes(range(0, 256, 11)) + b"hil\n\x00\xff"
@@ -91,7 +90,7 @@ class ConsoleSender:
         if self._sum(shell, whole, "$A") != _checksum(whole, agent.content):
             far = self._explore(shell, whole, directory)
             self._transfer(shell, far, agent, tell)
-        said = shell.value("r=$($A --version)", UNPACK_SECONDS)
+        said = shell.value("r=$($A --version)", shell.patience("unpack"))
         if said != agent.version:
             raise AgentLost(f"{directory}/hil-agent does not run there: it says '{said[:80]}', not '{agent.version}'")
         return f"{directory}/hil-agent"
@@ -118,7 +117,7 @@ class ConsoleSender:
         return "busybox cksum"
 
     def _sum(self, shell: CheckedShell, command: str, path: str) -> str:
-        return shell.value(f"set -- $({command} <{path});r=$1", UNPACK_SECONDS)
+        return shell.value(f"set -- $({command} <{path});r=$1", shell.patience("unpack"))
 
     def _explore(self, shell: CheckedShell, whole: str, directory: str) -> FarSide:
         """Which programs the far side has is found by having them do it."""
@@ -149,7 +148,7 @@ class ConsoleSender:
         for attempt in range(2):
             self._append_all(shell, far, packed, tell)
             unpack = f"{far.packing.unpacker} <$F >$A;chmod 700 $A;set -- $({far.checksum} <$A);r=$1"
-            if shell.value(unpack, UNPACK_SECONDS) == _checksum(far.checksum, agent.content):
+            if shell.value(unpack, shell.patience("unpack")) == _checksum(far.checksum, agent.content):
                 shell.value("rm -f $F;r=1")
                 return
             shell.value(">$F;r=1")

@@ -15,8 +15,6 @@ from hil.watch import Watch
 SLICE = 0.1
 ECHOED = 100
 """Characters of an asking, its echo, its answer and a prompt."""
-SILENT = 5.0
-"""Seconds of silence after which a console without any hint is typed to, on an idle host."""
 
 
 class Dialogue(SpawnBase):  # type: ignore[misc]  # pexpect has no types
@@ -73,19 +71,20 @@ class Dialogue(SpawnBase):  # type: ignore[misc]  # pexpect has no types
         A UART whose FIFO fills up before its driver is open may never interrupt again (QEMU's PL011 is one). `hint`
         is no proof of anything and need not come.
         """
-        self.came(hint, deadline, float("inf"), lambda: self._watch.console.silent_for() > SILENT * deadline.scale)
+        self.came(hint, deadline, float("inf"), lambda: self._watch.console.silent_for() > deadline.of("turn"))
 
-    def synchronise(self, deadline: Deadline, again: float = 1.0) -> None:
+    def synchronise(self, deadline: Deadline) -> None:
         """Makes sure that a shell reads what is typed: asks it for a random marker until it comes.
 
         The marker is typed in two quoted halves, so that its echo cannot match. Each asking has a marker of its own:
         when the last one comes, nothing of the earlier askings is still under way, and none that the line damaged is
         waited for.
         """
+        again = deadline.of("marker")
         while True:
             left, right = secrets.token_hex(4), secrets.token_hex(4)
             self.send(f"\necho '{left}''{right}'\n")
-            if self.came(left + right, deadline, again * deadline.scale + self.seconds_for(ECHOED)):
+            if self.came(left + right, deadline, again + self.seconds_for(ECHOED)):
                 return
             self.clear_line()
             again *= 1.5

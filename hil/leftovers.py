@@ -11,6 +11,7 @@ from pathlib import Path
 from hil import places
 from hil.errors import InfrastructureError
 from hil.fields import RecordError
+from hil.limits import Limits
 from hil.process import ProcessId
 from hil.run_directory import NAMELESS, RUNNING, UNFINISHED, Holdings, writing
 from hil.verdict import Outcome, Verdict
@@ -46,8 +47,9 @@ def _forget(nameless: Path) -> None:
 
 def _let_go(mark: Path, holdings: Holdings) -> str:
     ended = []
+    patience = Limits({}).stretched("off")  # the usual one: the target that it was may be none any more
     for process in holdings.processes:
-        if process.alive() and process.end():
+        if process.alive() and process.end(patience):
             ended.append(str(process.pid))
     scratch = Path(holdings.scratch)
     if scratch.name.startswith("hil-") and scratch.parent == places.scratch():

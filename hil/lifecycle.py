@@ -127,7 +127,7 @@ class Lifecycle:
         with session.step("power on", "boot", "the machine's process and its console"):
             self.power.on()
             console = self.open_console()
-            self._watch = Watch(console, self.power, self._on_trap)
+            self._watch = Watch(console, self.power, self._on_trap, session.limits)
             self._watch.listeners.extend(self.listeners)
 
     def first_text(self, session: Session) -> None:

@@ -154,7 +154,7 @@ class Machine:
         inputs = {name: self._prepared.cells / name for name in configs}
         inputs |= {cell.inmate: places.build() / "arm64/inmates" / cell.inmate for cell in plan.cells}
         hypervisor, started = self._prepared.hypervisor, self._directory.started
-        facts = provenance.gather(options, machine, hypervisor, image.manifest, inputs, started)
+        facts = provenance.gather(options, machine, hypervisor, image.manifest, inputs, started, self.session.limits)
         self._directory.write_manifest(facts.as_dict())
         self._facts = facts
 

@@ -21,7 +21,6 @@ from hil.watch import Watch
 
 TRIES = 4
 ASKINGS = 20
-AGAIN = 2.0
 LINE = 4000
 """Bytes; a terminal in canonical mode keeps 4095 (termios(3))."""
 
@@ -82,7 +81,7 @@ class PlainShell:
         left, right = secrets.token_hex(4), secrets.token_hex(4)
         for asking in range(ASKINGS):
             self._dialogue.send(f"\n{state}; echo '{left}''{right}':$c:$c:\n")
-            patience = AGAIN if asking < ASKINGS - 1 else float("inf")
+            patience = deadline.of("asking") if asking < ASKINGS - 1 else float("inf")
             if self._dialogue.came(left + right + r":(\d+|n):\1:", deadline, patience):
                 if self._dialogue.group() != "n":
                     return int(self._dialogue.group())

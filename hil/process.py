@@ -39,7 +39,7 @@ class ProcessId:
         """Whether this very process still runs, not another one that got its number."""
         return ProcessId.of(self.pid) == self
 
-    def end(self, patience: float = 5.0) -> bool:
+    def end(self, patience: float) -> bool:
         """Kills it (its group too when it leads one). True when it is gone within `patience` seconds."""
         if not self.alive():
             return True

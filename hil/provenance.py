@@ -14,6 +14,7 @@ from pathlib import Path
 import hil
 from hil import places
 from hil.hypervisor import Hypervisor, sha256
+from hil.limits import Limits
 from hil.options import RunOptions
 from hil.manifest import Manifest
 from hil.target import Target
@@ -26,11 +27,14 @@ def gather(
     image: Mapping[str, object],
     inputs: Mapping[str, Path],
     started: datetime,
+    limits: Limits,
 ) -> Manifest:
     """`image` is the root image's manifest, `inputs` are further files by the name to show."""
+    patience = limits.stretched("version")
     packages = image.get("packages")
     machine = target.machine_of(options.virtual_time)
-    versions = {"hil": own_version(), "qemu": qemu_version(target.machine.program), "python": platform.python_version()}
+    own, qemu = own_version(patience), qemu_version(target.machine.program, patience)
+    versions = {"hil": own, "qemu": qemu, "python": platform.python_version()}
     if isinstance(packages, Mapping):
         versions.update({str(name): str(version) for name, version in packages.items()})
     hashes = {name: sha256(path) for name, path in inputs.items()} | hypervisor.hashes()
@@ -54,14 +58,14 @@ def gather(
     )
 
 
-def own_version() -> str:
+def own_version(patience: float) -> str:
     """The package's version with git's description of the checkout, where there is one."""
     try:
         done = subprocess.run(
             ["git", "-C", str(places.root()), "describe", "--always", "--dirty"],
             capture_output=True,
             text=True,
-            timeout=10,
+            timeout=patience,
             check=False,
         )
     except (OSError, subprocess.TimeoutExpired):
@@ -69,12 +73,12 @@ def own_version() -> str:
     return f"{hil.__version__}+{done.stdout.strip()}" if done.returncode == 0 else hil.__version__
 
 
-def qemu_version(program: str) -> str:
+def qemu_version(program: str, patience: float) -> str:
     """QEMU's own first line; says so when there is no QEMU."""
     if shutil.which(program) is None:
         return "not installed"
     try:
-        done = subprocess.run([program, "--version"], capture_output=True, text=True, timeout=20, check=False)
+        done = subprocess.run([program, "--version"], capture_output=True, text=True, timeout=patience, check=False)
     except (OSError, subprocess.TimeoutExpired):
         return "does not answer --version"
     return done.stdout.splitlines()[0].removeprefix("QEMU emulator version ") if done.stdout else "unknown"

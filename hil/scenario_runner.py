@@ -18,6 +18,7 @@ from hil.event_log import Observer
 from hil.hypervisor import sha256
 from hil.interrupt import Interrupts
 from hil.lifecycle import Plan
+from hil.limits import Deadline
 from hil.lock import TargetLock
 from hil.machine import Live
 from hil.options import RunOptions
@@ -32,13 +33,8 @@ from hil.scenario_steps import NotAsExpected, StepRunner
 from hil.traps import TrapExplainer
 from hil.verdict import Outcome, Verdict, one_line
 
-SETTLE = 5.0
-"""Seconds in which everything expected must have come once the steps are done, on an idle host."""
 MOST_STRETCHED = 4.0
-"""How far a busy host stretches that at most."""
-QUIET = 0.2
-TALKS_ON = 1.0
-"""Seconds of silence after which a dump is whole, and after which it is taken as whole though others write."""
+"""How far a busy host stretches the limit `settle` at most: all of it passes where something does not come."""
 MENTION = re.compile("FATAL|Unhandled|Parking|Stopping")
 """Words without which there is no trap in a text."""
 TOO_MANY = 2
@@ -268,10 +264,10 @@ class Attempt:
         watch = self._bed.machine.lifecycle.watch
         expect = self._scenario.expect
         with session.step("compare with what is expected", "run") as deadline:
-            limit = SETTLE * min(MOST_STRETCHED, deadline.scale) if patient else 0.0
+            limit = session.limits.idle("settle") * min(MOST_STRETCHED, deadline.scale) if patient else 0.0
             while not self._settled() and deadline.elapsed < limit:
                 watch.pause(0.1)
-            self._let_finish()
+            self._let_finish(deadline)
             traps = self._explained()
             found = differences(expect, Seen(traps, self._steps.console, self._cells()))
         for trap in traps:
@@ -280,11 +276,11 @@ class Attempt:
             self._bed.events.note(one_line(f"not as expected: {line}"))
         return found
 
-    def _let_finish(self) -> None:
+    def _let_finish(self, deadline: Deadline) -> None:
         """Until the console has been quiet for a moment: a dump is whole then. Who talks on is not awaited."""
         watch = self._bed.machine.lifecycle.watch
-        end = time.monotonic() + TALKS_ON
-        while time.monotonic() < end and watch.console.silent_for() < QUIET:
+        end = time.monotonic() + deadline.of("talk")
+        while time.monotonic() < end and watch.console.silent_for() < deadline.of("report"):
             watch.text(0.05)
 
     def _settled(self) -> bool:

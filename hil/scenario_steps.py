@@ -32,8 +32,6 @@ GOALS = {
 }
 WAITS = {"shutdown": "destroy", "shell": "command"}
 """The limit of a verb where the target has none of its name."""
-AFTER_TRAP = 0.5
-"""Seconds after which a command that may hang is taken to do so, once a trap has been seen."""
 POLL = 0.1
 
 
@@ -164,7 +162,7 @@ class StepRunner:
         while time.monotonic() < end:
             self._machine.lifecycle.watch.pause(POLL)
             if len(traps) > before and not trapped:
-                trapped, end = True, min(end, time.monotonic() + AFTER_TRAP)
+                trapped, end = True, min(end, time.monotonic() + deadline.of("after-trap"))
             answer = self._ask(f"cat {base}.c 2>/dev/null && cat {base}.o; true", None)
             if answer is None:
                 return NEVER, ""

@@ -11,6 +11,7 @@ import re
 import shlex
 import subprocess
 from collections.abc import Callable
+from contextlib import suppress
 
 from hil.errors import AgentLost
 from hil.limits import Deadline
@@ -19,7 +20,6 @@ from hil.ssh_address import SshAddress
 from hil.verdict import one_line
 from hil.watch import Watch
 
-CONNECT_SECONDS = 10
 MACHINE = "echo hil-machine:`uname -m`:"
 """What the far side's login shell prints of its own goes before it. Backquotes: a login shell may be any."""
 PUT = " ".join(
@@ -60,7 +60,7 @@ class SshSender:
 
     def send(self, watch: Watch, deadline: Deadline, tell: Callable[[str], None]) -> str:
         """See Sender. The console is watched meanwhile."""
-        connect = max(1, round(CONNECT_SECONDS * deadline.scale))
+        connect = max(1, round(deadline.of("ssh-connect")))  # ssh takes whole seconds
         said = self._run(f"exec sh -c {shlex.quote(MACHINE)}", b"", connect, watch, deadline)
         machine = re.search(r"hil-machine:([^:\n]*):", said)
         if machine is None:
@@ -89,7 +89,8 @@ class SshSender:
         finally:
             if process.poll() is None:
                 process.kill()
-                process.wait()
+                with suppress(subprocess.TimeoutExpired):  # nobody needs its end but the table of processes
+                    process.wait(deadline.of("off"))
         if process.returncode != 0:
             said = one_line(err.decode("utf-8", "replace"))[-200:] or f"exit code {process.returncode}"
             advice = "".join(f" ({what})" for sign, what in ADVICE.items() if sign in said)

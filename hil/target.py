@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,10 @@ from hil.errors import WrongUse
 from hil.limits import USUAL_LIMITS, WAITS
 from hil.names import choose
 from hil.ssh_address import SshAddress
+
+LONGEST = 1e6
+"""Seconds of a limit, at most: eleven days."""
+MOST_OF_LINE = 1_000_000_000
 
 
 @dataclass(frozen=True)
@@ -123,8 +127,12 @@ def load(typed: str) -> Target:
         raise WrongUse(f"{path} is not YAML: {error}") from error
     try:
         return _target(name, path.parent, data)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise WrongUse(f"{path}: field {error} is missing or of the wrong kind") from error
+    except KeyError as error:
+        raise WrongUse(f"{path}: the field {error} is missing; docs/targets.md says what it holds") from error
+    except (TypeError, ValueError, AttributeError) as error:
+        raise WrongUse(
+            f"{path}: a field is of the wrong kind ({error}); docs/targets.md says what each holds"
+        ) from error
 
 
 def _target(name: str, directory: Path, data: dict[str, Any]) -> Target:
@@ -142,21 +150,40 @@ def _target(name: str, directory: Path, data: dict[str, Any]) -> Target:
         limits=_limits(directory, data["limits"]),
         memory_map=tuple(data.get("memory_map", ())),
         probes={str(key): _probe(str(key), probe) for key, probe in data.get("probes", {}).items()},
-        line=LineUse(**{str(key): int(value) for key, value in data.get("console", {}).items()}),
+        line=_line(directory, data.get("console", {})),
         ssh=_ssh(directory, data),
     )
 
 
-def _limits(directory: Path, data: Mapping[Any, Any]) -> Mapping[str, float]:
-    limits = {**USUAL_LIMITS, **{str(wait): float(seconds) for wait, seconds in data.items()}}
+def _limits(directory: Path, data: Any) -> Mapping[str, float]:
     where = f"{directory}/target.yaml: limits"
-    for wait, seconds in limits.items():
+    limits = dict(USUAL_LIMITS)
+    for wait, seconds in _mapping(where, data).items():
         choose(f"wait (in {where})", wait, WAITS)
-        if not 0 < seconds < float("inf"):
-            raise WrongUse(f"{where}: '{wait}' is {seconds:g}; it must be a number of seconds")
+        if isinstance(seconds, bool) or not isinstance(seconds, (int, float)) or not 0 < seconds <= LONGEST:
+            said = f"{seconds:g}" if isinstance(seconds, float) else repr(seconds)
+            raise WrongUse(
+                f"{where}: '{wait}' is {said}; it must be a number of seconds above 0, at most {LONGEST:,.0f}"
+            )
+        limits[wait] = float(seconds)
     if missing := [wait for wait in WAITS if wait not in limits]:
         raise WrongUse(f"{where}: none for {', '.join(missing)}")
     return limits
+
+
+def _line(directory: Path, data: Any) -> LineUse:
+    where, known = f"{directory}/target.yaml: console", [field.name for field in fields(LineUse)]
+    for name, value in _mapping(where, data).items():
+        choose(f"field (in {where})", name, known)
+        if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= MOST_OF_LINE:
+            raise WrongUse(f"{where}: '{name}' is {value!r}; it must be a whole number from 0 to {MOST_OF_LINE:,}")
+    return LineUse(**data)
+
+
+def _mapping(where: str, data: Any) -> dict[str, Any]:
+    if not isinstance(data, dict):
+        raise WrongUse(f"{where} holds {data!r}; it must hold names with values, one a line")
+    return {str(key): value for key, value in data.items()}
 
 
 def _ssh(directory: Path, data: dict[str, Any]) -> SshAddress | None:

@@ -13,20 +13,13 @@ from hil.background import TICK, Background
 from hil.console import Console
 from hil.errors import ConsoleLost, Flooded, KernelPanic, MachineDied, Trapped
 from hil.flood import FloodGauge
-from hil.limits import Deadline
+from hil.limits import Deadline, Limits
 from hil.verdict import one_line
 
 T = TypeVar("T")
 
 PANIC = re.compile(r"Kernel panic - not syncing: ?([^\r\n]*)[\r\n]")
 TAIL = 640
-# None of these is a wait that ends a run, so none has a name among the limits: they say how long a report may go on
-# that has begun. A machine that is slower than they think costs a report its last lines in a reason.
-QUIET = 0.3
-"""Silence that ends a report of which something is missing."""
-QUIET_WHOLE = 0.05
-"""Silence after which no report follows the one that is whole: CPUs that are parked together report back to back."""
-QUIET_AT_MOST = 5.0
 
 
 class Machine(Protocol):
@@ -46,12 +39,19 @@ class Watch:
     turns that off and looks at `traps` itself. With `flood`, a flood of text that nobody owns raises Flooded.
     """
 
-    def __init__(self, console: Console, machine: Machine, on_trap: Callable[[dict[str, Any]], None]) -> None:
+    def __init__(
+        self,
+        console: Console,
+        machine: Machine,
+        on_trap: Callable[[dict[str, Any]], None],
+        limits: Limits | None = None,
+    ) -> None:
         self.console = console
         self.machine = machine
         self.traps: list[dict[str, Any]] = []
         self.traps_end_waits = True
         self.listeners: list[Callable[[str], None]] = []
+        self._limits = limits or Limits({})
         self._on_trap = on_trap
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
         self._tail = ""
@@ -69,7 +69,7 @@ class Watch:
         self._collect()
         self._judge()
         self._gauge()
-        if not text and (died := self._machine_died(patience=0.0)) is not None:
+        if not text and (died := self._machine_died(at_once=True)) is not None:
             raise died
         return text
 
@@ -91,11 +91,11 @@ class Watch:
         """Whether the last work is still under way."""
         return self._worker is not None and self._worker.alive
 
-    def end(self, patience: float = 5.0) -> None:
-        """Waits for work that was broken off and is about to end. Where it does not, its thread ends with the process:
-        no verdict depends on it."""
+    def end(self, patience: float | None = None) -> None:
+        """Waits, as long as the limit `break-off` unless told otherwise, for work that was broken off and is about to
+        end. Where it does not, its thread ends with the process: no verdict depends on it."""
         if self._worker is not None:
-            self._worker.join(patience)
+            self._worker.join(self._limits.stretched("break-off") if patience is None else patience)
 
     def pause(self, seconds: float) -> None:
         """Waits and watches."""
@@ -104,10 +104,12 @@ class Watch:
             self.text(min(left, 0.1))
 
     def drain(self) -> None:
-        """Reads on until the console is quiet, so that a dump is whole. Raises nothing."""
+        """Reads on until the console is quiet, so that a dump is whole. Raises nothing. A machine that is slower than
+        its limits say costs a report its last lines; the verdict is the same."""
+        scale = self._limits.scale()
         now = quiet = time.monotonic()
-        end = now + QUIET_AT_MOST
-        while now < end and (left := quiet + self._patience() - now) > 0:
+        end = now + self._limits.idle("dump") * scale
+        while now < end and (left := quiet + self._patience(scale) - now) > 0:
             try:
                 text = self._read(min(left, TICK))
             except ConsoleLost:
@@ -116,10 +118,13 @@ class Watch:
             quiet = now if text else quiet
         self._collect(final=True)
 
-    def _patience(self) -> float:
-        """Seconds of silence that end a drain."""
+    def _patience(self, scale: float) -> float:
+        """Seconds of silence that end a drain. CPUs that are parked together report back to back: where a report is
+        whole, nothing is owed that a busy host could delay."""
         whole = bool(self.traps) and all(trap.get("outcome") in ("parked", "stopped") for trap in self.traps)
-        return QUIET_WHOLE if whole and not self.console.report_pending() else QUIET
+        if whole and not self.console.report_pending():
+            return self._limits.idle("report-whole")
+        return self._limits.idle("report") * scale
 
     def hint(self) -> str:
         """What is known when a wait passes its limit: the machine's word, the console's silence, its last lines."""
@@ -167,10 +172,10 @@ class Watch:
         lines = " | ".join(f'"{line}"' for line in self.last_lines(2))
         raise Flooded(f"the console is flooded with {rate / 1000:.0f} kB/s of text that is not the kernel's: {lines}")
 
-    def _machine_died(self, patience: float = 1.0) -> MachineDied | None:
-        """How the machine died, once its console has ended. Its end takes a moment to be seen; a longer one costs the
-        reason a word, the verdict is the same."""
-        end = time.monotonic() + patience
+    def _machine_died(self, at_once: bool = False) -> MachineDied | None:
+        """How the machine died, once its console has ended. Its end takes a moment to be seen (the limit `died`); a
+        longer one costs the reason a word, the verdict is the same."""
+        end = time.monotonic() + (0.0 if at_once else self._limits.stretched("died"))
         while (how := self.machine.died()) is None and time.monotonic() < end:
             time.sleep(TICK)
         return MachineDied(how) if how is not None else None

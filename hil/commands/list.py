@@ -46,7 +46,10 @@ def scenarios() -> None:
 
 def limits() -> None:
     """A line a wait: its limit on each target, in seconds on an idle host, and what it is for."""
+    width = max(map(len, WAITS)) + 2
     on = {name: target.load(name).limits for name in target.names()}
-    click.echo("".join(f"{word:<12}" for word in ("wait", *on)) + "what is awaited (limits: seconds on an idle host)")
+    click.echo(
+        "".join(f"{word:<{width}}" for word in ("wait", *on)) + "what is awaited (limits: seconds on an idle host)"
+    )
     for wait, what in WAITS.items():
-        click.echo(f"{wait:<12}" + "".join(f"{seconds[wait]:<12g}" for seconds in on.values()) + what)
+        click.echo(f"{wait:<{width}}" + "".join(f"{seconds[wait]:<{width}g}" for seconds in on.values()) + what)

@@ -8,13 +8,13 @@ from collections.abc import Callable
 from typing import Any
 
 from hil.errors import ConsoleLost
-from hil.limits import WAITS, Deadline, Limits
+from hil.limits import USUAL_LIMITS, WAITS, Deadline, Limits
 from hil.shell import Answer, Hear
 
 
 def limits(seconds: float = 5.0) -> Limits:
-    """The same limit for every wait, never stretched."""
-    return Limits({wait: seconds for wait in WAITS}, forced=1.0)
+    """The same limit for every wait, but for those that usually have a smaller one; never stretched."""
+    return Limits({wait: min(seconds, USUAL_LIMITS.get(wait, seconds)) for wait in WAITS}, forced=1.0)
 
 
 class FakePower:

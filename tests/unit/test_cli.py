@@ -4,9 +4,11 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -104,16 +106,49 @@ def test_every_wait_is_in_the_documents() -> None:
         assert f"| {wait} | {usual} | {what} |" in document
 
 
+def test_every_wait_is_used_and_no_time_of_a_session_is_nameless() -> None:
+    """A limit that is written into the source can be neither configured nor stretched. Left out is what is no
+    session's: doctor, measuring tools, the tests' own stages, a cache's age; and how long a flood is gauged."""
+    source = {path.name: path.read_text() for path in (REPOSITORY / "hil").rglob("*.py")}
+    used = "".join(text for name, text in source.items() if name != "limits.py")
+    used += (REPOSITORY / "targets/qemu/target.yaml").read_text()
+    assert not [wait for wait in WAITS if not re.search(rf"[\"{{']{wait}[\"}}']", used)]
+    constant = r"^[A-Z_]*(?:SECONDS|PATIENCE|TIMEOUT|LIMIT|QUIET|SETTLE|AGAIN|AFTER|SILENT|TALKS)[A-Z_]* = [\d.]+"
+    argument = r"^.*\b(?:timeout|patience|seconds|limit)\w*(?:: float)? ?= ?[\d.]*[1-9]"
+    call = r"^.*\.(?:settimeout|join|wait)\([\d.]+\)"
+    nameless = re.compile(f"{constant}|{argument}|{call}", re.MULTILINE)
+    assert nameless.search("SECONDS = 5") and nameless.search("    run(x, timeout=10, y=1)")
+    found = {name for name, text in source.items() if nameless.search(text)}
+    assert found <= {"doctor.py", "kvm.py", "run_time.py", "testing.py", "root_image.py", "flood.py"}
+
+
 @pytest.mark.parametrize(
     ("change", "found"),
-    [({"silense": 3}, "did you mean 'silence'"), ({"boot": 0}, "'boot' is 0"), ({"run": float("nan")}, "'run' is nan")],
+    [
+        ({"limits": {"silense": 3}}, "did you mean 'silence'"),
+        ({"limits": {"boot": 0}}, "'boot' is 0; it must be a number of seconds above 0"),
+        ({"limits": {"boot": -1}}, "'boot' is -1"),
+        ({"limits": {"run": float("nan")}}, "'run' is nan"),
+        ({"limits": {"run": 1e300}}, r"'run' is 1e\+300; .* at most 1,000,000"),
+        ({"limits": {"run": "ten"}}, "'run' is 'ten'"),
+        ({"limits": {"run": True}}, "'run' is True"),
+        ({"limits": {"run": None}}, "'run' is None"),
+        ({"limits": [1, 2]}, r"limits holds \[1, 2\]; it must hold names"),
+        ({"limits": None}, "limits holds None"),
+        ({"limits": {}}, "none for power, connect, boot"),
+        ({"console": {"baud": -1}}, "'baud' is -1"),
+        ({"console": {"boud": 9600}}, "did you mean 'baud'"),
+        ({"console": {"baud": "fast"}}, "'baud' is 'fast'"),
+    ],
 )
 def test_a_target_s_wrong_limit_is_told(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change: dict[str, float], found: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change: dict[str, Any], found: str
 ) -> None:
     source = REPOSITORY / "targets/qemu/target.yaml"
     data = yaml.safe_load(source.read_text())
-    data["limits"] |= change
+    for part, values in change.items():
+        added = isinstance(values, dict) and values and part in data
+        data[part] = data[part] | values if added else values
     (tmp_path / "targets/mine").mkdir(parents=True)
     (tmp_path / "targets/mine/target.yaml").write_text(yaml.safe_dump(data))
     monkeypatch.setenv("HIL_ROOT", str(tmp_path))
@@ -178,6 +213,47 @@ def test_replay_merges_console_and_events_by_time(tmp_path: Path, capsys: pytest
     said = capsys.readouterr().out
     assert said.index("first line") < said.index("between") < said.index("second ^[]0;evil^Gline")
     assert waits == [0.5, 0.5, 0.5]
+
+
+def test_a_replay_of_a_damaged_run_shows_the_rest(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    lines = [
+        '{"event": "step"}',
+        '{"t": "x", "event": "note", "text": "a"}',
+        "[1]",
+        '{"event": []}',
+        '{"t": 1, "event": "trap", "trap": 7}',
+    ]
+    lines += [
+        '{"t": 1e400, "event": "note", "text": "never"}',
+        '{"t": 1e300, "event": "note", "text": "late"}',
+        '{"cut',
+    ]
+    (tmp_path / "events.jsonl").write_text("\n".join(lines))
+    waits: list[float] = []
+    replay(tmp_path, PlainProgress(sys.stdout), 1e-9, waits.append)
+    said = capsys.readouterr().out
+    assert "late" in said and "never" not in said and waits == [1e6]
+    assert "6 events of events.jsonl are not shown, the first for this: step: no 't'" in said
+    assert "there is no console.raw" in said
+
+
+@pytest.mark.parametrize(
+    "words",
+    [["replay", "--speed", "nan"], ["run", "--target", "qemu", "ivshmem-latency", "--wait", "nan"]],
+)
+def test_no_number_is_no_number(words: list[str]) -> None:
+    """A wait that ends at `nan` never ends."""
+    result = hil(*words)
+    assert result.returncode == 2 and "'nan' is no number from 0 to" in result.stderr
+
+
+def test_a_user_without_a_home_is_told_what_to_set() -> None:
+    """As in a container that runs under a number that passwd does not know."""
+    code = "import os; os.environ.pop('HOME', None); os.setuid(54321); from hil import places; places.cache()"
+    if os.getuid() != 0:
+        pytest.skip("only root can become somebody else")
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=REPOSITORY, check=False)
+    assert "InfrastructureError: there is no home directory for the cache: set HOME, or HIL_CACHE" in done.stderr
 
 
 def test_a_replay_shows_the_writers_and_no_frames(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

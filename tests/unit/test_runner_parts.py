@@ -217,13 +217,20 @@ def test_a_flood_ends_a_wait_with_its_last_words() -> None:
 
 
 @pytest.mark.parametrize(
-    ("pending", "outcome", "least", "most"),
-    [(False, "parked", 0.04, 0.1), (True, "parked", 0.3, 0.4), (False, "unknown", 0.3, 0.4)],
+    ("pending", "outcome", "scale", "least", "most"),
+    [
+        (False, "parked", 1.0, 0.04, 0.1),
+        (True, "parked", 1.0, 0.3, 0.4),
+        (False, "unknown", 1.0, 0.3, 0.4),
+        (False, "parked", 4.0, 0.04, 0.1),
+        (False, "unknown", 4.0, 1.2, 1.3),
+    ],
 )
 def test_a_whole_report_is_judged_within_a_tenth_of_a_second_of_silence(
-    monkeypatch: pytest.MonkeyPatch, pending: bool, outcome: str, least: float, most: float
+    monkeypatch: pytest.MonkeyPatch, pending: bool, outcome: str, scale: float, least: float, most: float
 ) -> None:
-    """In a clock of its own: each read that brings nothing takes as long as it was told to wait."""
+    """In a clock of its own: each read that brings nothing takes as long as it was told to wait. Only where something
+    is missing does a busy host stretch it."""
     clock = Clock()
     monkeypatch.setattr("hil.watch.time", SimpleNamespace(monotonic=clock, sleep=time.sleep))
     console = FakeConsole(b"a dump\r\n", *[b"more of the same writers\r\n"] * 5)
@@ -236,7 +243,7 @@ def test_a_whole_report_is_judged_within_a_tenth_of_a_second_of_silence(
     monkeypatch.setattr(console, "read", timed)
     console.pending = pending
     console.traps.append({"kind": "data", "cell": "demo", "cpu": 1, "outcome": outcome})
-    watch = Watch(console, FakePower(), lambda trap: None)
+    watch = Watch(console, FakePower(), lambda trap: None, Limits({}, forced=scale))
     with pytest.raises(Trapped):
         watch.text(1.0)
     assert not console.incoming, "what the writers still had to say was read"

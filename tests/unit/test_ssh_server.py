@@ -19,7 +19,7 @@ from test_console_sender import AGENT
 
 from hil import ssh_sender
 from hil.errors import AgentLost, TimeLimit
-from hil.limits import Deadline, measured_scale
+from hil.limits import Deadline, Limits, measured_scale
 from hil.native import start_agent
 from hil.process import start_bound
 from hil.sent_agent import AgentFile
@@ -166,15 +166,14 @@ def test_a_password_is_asked_of_nobody(server: Server, system: FarSystem) -> Non
         send(system, server.address, AgentFile(b""))
 
 
-def test_a_server_that_is_silent(system: FarSystem, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ssh_sender, "CONNECT_SECONDS", 1)
+def test_a_server_that_is_silent(system: FarSystem, tmp_path: Path) -> None:
     (tmp_path / "ssh_config").touch()
     with closing(socket.socket()) as silent:
         silent.bind(("127.0.0.1", 0))
         silent.listen()
         address = SshAddress.parse(f"{USER}@127.0.0.1:{silent.getsockname()[1]}", tmp_path / "ssh_config")
         with pytest.raises(AgentLost, match="timed out"):
-            send(system, address, AgentFile(b""))
+            send(system, address, AgentFile(b""), Deadline(Limits({"send": 60.0, "ssh-connect": 1.0}), "send", "ssh"))
 
 
 def test_a_session_that_hangs_ends_at_the_limit(server: Server, system: FarSystem) -> None:
