@@ -11,13 +11,15 @@ import termios
 import textwrap
 import tty
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
-from hil.errors import HilError
+from hil import progress
+from hil.errors import HilError, WrongUse
 from hil.harmless_text import harmless_line
 from hil.interrupt import restored
-from hil.progress import sentence
+from hil.progress import sentence, silence
+from hil.verdict import Outcome
 from hil.watch import Watch
 
 Explain = Callable[[Sequence[dict[str, Any]]], list[dict[str, Any]]]
@@ -35,14 +37,27 @@ def raw_terminal(descriptor: int) -> Iterator[None]:
         yield
         return
     before = termios.tcgetattr(descriptor)
-    with restored(lambda: termios.tcsetattr(descriptor, termios.TCSADRAIN, before)):
+
+    def restore() -> None:
+        with suppress(termios.error):  # the terminal was closed
+            termios.tcsetattr(descriptor, termios.TCSADRAIN, before)
+
+    with restored(restore):
         tty.setraw(descriptor)
         yield
 
 
+def check_keys() -> None:
+    """WrongUse when there is no standard input at all, where a person's keys would come from."""
+    if sys.stdin is None or sys.stdin.closed:
+        raise WrongUse(
+            "standard input is closed, and a console's keys come from there; with </dev/null it ends at once"
+        )
+
+
 def shown(text: str) -> str:
     """Console text for a raw terminal: lines end with CR LF, backspace works, other controls become visible."""
-    parts = text.replace(WHERE, "").replace("\r\n", "\n").replace("\r", "").split("\n")
+    parts = text.replace("\r\n", "\n").replace("\r", "").split("\n")
     return "\r\n".join("\b".join(harmless_line(piece) for piece in part.split("\b")) for part in parts)
 
 
@@ -53,15 +68,19 @@ class Seat:
         self._watch = watch
         self._explain = explain
         self._keys = sys.stdin.fileno() if keys is None else keys
+        self._held = ""
+        """The begin of what may become WHERE."""
+        self._line_open = False
+        """Whether the last thing said ended in the middle of a line."""
 
     def sit(self) -> None:
         """Returns when Ctrl-] is pressed, the input ends, or the machine or its console are gone."""
         self._watch.traps_end_waits = False
         told = 0
-        with raw_terminal(self._keys):
+        with raw_terminal(self._keys), self._ended_line():
             while self._forward_keys():
                 try:
-                    self._say(shown(self._watch.text(0.05)))
+                    self._say(shown(self._without_where(self._watch.text(0.05))))
                 except HilError as end:
                     self._say(f"\r\nhil: {harmless_line(str(end))}\r\n")
                     return
@@ -74,7 +93,10 @@ class Seat:
         ready, _, _ = select.select([self._keys], [], [], 0)
         if not ready:
             return True
-        keys = os.read(self._keys, 1024)
+        try:
+            keys = os.read(self._keys, 1024)
+        except OSError:  # the terminal was closed
+            return False
         before, leave, _ = keys.partition(LEAVE)
         if before:
             self._watch.console.write(before.replace(b"\r", b"\n"))
@@ -89,9 +111,31 @@ class Seat:
         self._say("\r\n" + "".join(f"hil: {harmless_line(line)}\r\n" for line in lines if line))
 
     def _say(self, text: str) -> None:
-        if text:
+        """Whoever watched may have gone: nobody is told any more, Ctrl-] and the input's end still leave."""
+        if not text:
+            return
+        self._line_open = not text.endswith("\n")
+        try:
             sys.stdout.write(text)
             sys.stdout.flush()
+        except OSError:
+            silence(sys.stdout)
+
+    def _without_where(self, text: str) -> str:
+        """The text without WHERE, which may come in pieces: a begin of it is held back until more has come."""
+        text = (self._held + text).replace(WHERE, "")
+        begun = next((n for n in range(len(WHERE) - 1, 0, -1) if text.endswith(WHERE[:n])), 0)
+        self._held = text[len(text) - begun :]
+        return text[: len(text) - begun]
+
+    @contextmanager
+    def _ended_line(self) -> Iterator[None]:
+        """What is said afterwards begins a line of its own."""
+        try:
+            yield
+        finally:
+            if self._line_open:
+                self._say("\r\n")
 
 
 def sit_at(target: str, hypervisor: str, wait: float) -> int:
@@ -101,6 +145,11 @@ def sit_at(target: str, hypervisor: str, wait: float) -> int:
     from hil.runner import Runner
 
     options = RunOptions(target, "console", hypervisor, wait=wait, keep=True, command=("hil", *sys.argv[1:]))
-    finished = Runner(prepare_console(options), [], None).run()
-    print(f"log: {finished.path / 'console.raw'}")
+    check_keys()
+    show = progress.choose(False)
+    with show:
+        finished = Runner(prepare_console(options), [show.event], None, show.aside).run()
+    if finished.verdict.outcome is not Outcome.PASS:
+        progress.tell(sys.stderr, harmless_line(f"{finished.verdict.outcome.value}: {finished.verdict.reason}"))
+    progress.tell(sys.stdout, f"log: {finished.path / 'console.raw'}")
     return finished.verdict.exit_code

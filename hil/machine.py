@@ -29,6 +29,10 @@ from hil.run_explainer import RunExplainer
 from hil.session import Session, State
 from hil.ssh_sender import SshSender
 
+SEAT = (
+    "hil: the machine is kept; this is its console, Ctrl-] ends it. Escape sequences are shown, not obeyed: "
+    "what draws on the whole screen (vi, top) is of no use here"
+)
 Live = Callable[[str, str], None]
 """Gets each line of the console and its writer."""
 
@@ -88,7 +92,7 @@ class Machine:
         shared = self.session.state is not State.BOOT  # nobody else uses the console before
         if shared:
             self.lifecycle.lend_console(self.session)
-        print("hil: the machine is kept; this is its console, Ctrl-] ends it", file=sys.stderr)
+        print(SEAT, file=sys.stderr)
         Seat(self.lifecycle.watch, self._explained).sit()
         if shared:
             self.lifecycle.take_console(self.session)

@@ -11,6 +11,7 @@ import click
 from hil import progress
 from hil.commands.kinds import Number, Whole
 from hil.errors import WrongUse
+from hil.interactive import check_keys
 from hil.options import SHELLS, RunOptions
 from hil.prepare import prepare
 from hil.runner import Runner
@@ -78,6 +79,8 @@ def command(**given: Any) -> None:
     options = RunOptions(command=("hil", *sys.argv[1:]), **given)
     if options.keep and options.json_events:
         raise WrongUse("--keep shows the console on stdout, --json-events wants it for JSON alone: use one of them")
+    if options.keep:
+        check_keys()
     if not options.contention.isprintable():
         raise WrongUse("--contention is a label for people: it must be printable text")
     prepared = prepare(options)

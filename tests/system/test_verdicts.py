@@ -91,6 +91,12 @@ def test_qemu_missing(hil: Command, tmp_path: Path) -> None:
     check_run(hil.only_run(), done.returncode, BROKEN, *said)
 
 
+def test_qemu_missing_for_somebody_at_the_console(hil: Command, tmp_path: Path) -> None:
+    done = hil.run("console", "--target", "qemu", PATH=tools(tmp_path / "bin", "sh", "setpriv"))
+    assert done.returncode == 4 and "infrastructure-error: on the way from 'off' to 'boot'" in done.stderr
+    assert "cannot start qemu-system-aarch64" in done.stderr and "console.raw" in done.stdout
+
+
 def test_qemu_refuses_to_start(hil: Command, tmp_path: Path) -> None:
     path = tools(tmp_path / "bin", "sh", "setpriv")
     fake = tmp_path / "bin/qemu-system-aarch64"

@@ -247,6 +247,15 @@ def test_no_number_is_no_number(words: list[str]) -> None:
     assert result.returncode == 2 and "'nan' is no number from 0 to" in result.stderr
 
 
+@pytest.mark.parametrize(
+    "words", [["console", "--target", "qemu"], ["run", "--keep", "--target", "qemu", "ivshmem-latency"]]
+)
+def test_a_seat_without_an_input(words: list[str]) -> None:
+    code = "import os, sys; os.close(0); os.execv(sys.executable, [sys.executable, '-m', 'hil', *sys.argv[1:]])"
+    done = subprocess.run([sys.executable, "-c", code, *words], capture_output=True, text=True, check=False)
+    assert done.returncode == 2 and "standard input is closed" in done.stderr, done.stderr
+
+
 def test_a_user_without_a_home_is_told_what_to_set() -> None:
     """As in a container that runs under a number that passwd does not know."""
     code = "import os; os.environ.pop('HOME', None); os.setuid(54321); from hil import places; places.cache()"

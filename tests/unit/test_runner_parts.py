@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import os
+import pty
 import re
 import struct
 import subprocess
@@ -22,7 +23,7 @@ from hil.errors import Flooded, InfrastructureError, TimeLimit, Trapped, WrongUs
 from hil.event_log import EventLog
 from hil.flood import FloodGauge
 from hil.harmless_text import HarmlessText, harmless_line
-from hil.interactive import Seat, shown
+from hil.interactive import Seat, raw_terminal, shown
 from hil.limits import MOST, USUAL_LIMITS, Deadline, Limits, measured_scale
 from hil.lock import TargetLock
 from hil.native import check_chaos
@@ -158,6 +159,34 @@ def test_a_person_at_the_console_types_reads_and_leaves(capsys: pytest.CaptureFi
     Seat(watch, keys=read).sit()
     said = capsys.readouterr().out
     assert console.written == b"ls\n" and "login: ^[[2J" in said and "trap: data demo parked" in said
+
+
+def test_what_a_prompt_asks_of_the_terminal_is_left_out_in_pieces_too(capsys: pytest.CaptureFixture[str]) -> None:
+    console = FakeConsole(b"hil# \x1b", b"[6", b"n", b"\x1b[1mbold ", b"\x1b[6nend")
+    read, write = os.pipe()
+    os.close(write)
+    watch = Watch(console, FakePower(), lambda trap: None)
+    seat = Seat(watch, keys=read)
+    said = "".join(seat._without_where(watch.text(0.0)) for _ in range(5))
+    assert said == "hil# \x1b[1mbold end"
+    seat.sit()
+    assert capsys.readouterr().out == ""
+
+
+def test_a_seat_leaves_the_cursor_at_a_line_s_begin(capsys: pytest.CaptureFixture[str]) -> None:
+    console = FakeConsole(b"hil# ")
+    read, write = os.pipe()
+    os.write(write, b"a")
+    console.on_write = lambda data: os.write(write, b"\x1d") and None
+    Seat(Watch(console, FakePower(), lambda trap: None), keys=read).sit()
+    assert capsys.readouterr().out == "hil# \r\n"
+
+
+def test_a_terminal_that_was_closed_needs_no_restoring() -> None:
+    outer, inner = pty.openpty()
+    with raw_terminal(inner):
+        os.close(outer)
+    os.close(inner)
 
 
 def test_doctor_runs_on_the_standard_library_alone() -> None:
