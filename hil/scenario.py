@@ -31,6 +31,14 @@ class Changes:
 
 
 @dataclass(frozen=True)
+class Damage:
+    """What is done to the hypervisor's image: each instruction that equals `instruction` under `mask` becomes 0."""
+
+    instruction: int
+    mask: int
+
+
+@dataclass(frozen=True)
 class ScenarioCell:
     """A cell: the target's config it is made from, its changes, and what is loaded into it."""
 
@@ -98,6 +106,7 @@ class Scenario:
     carries: Sequence[str]
     """The failures of the field that it carries over, such as T4."""
     start: str
+    damage: Damage | None
     system: Changes | None
     cells: Mapping[str, ScenarioCell]
     steps: Sequence[Step]

@@ -22,6 +22,7 @@ from hil.scenario import (
     SYSTEM,
     VERBS,
     Changes,
+    Damage,
     Expectation,
     Outcome,
     Scenario,
@@ -37,6 +38,8 @@ TEXTS = ("device", "cause", "fix", "place", "mode", "summary")
 """Trap fields that are compared as patterns (regular expressions that are searched for)."""
 OPTIONS = {"load": ("inmate", "command-line", "address"), "enable": (), "root": ("within",)}
 WAITS = ("traps", "line", "state", "seconds")
+ALL_BITS = 0xFFFFFFFF
+"""Of an arm64 instruction."""
 
 
 class Problem(Exception):
@@ -75,7 +78,7 @@ def parse(text: str, name: str) -> Scenario:
     except yaml.YAMLError as error:
         raise Problem(f"not YAML: {' '.join(str(error).split())}") from error
     top = _map(data, "the file")
-    allowed = "title known targets carries start system cells steps expect after leaves".split()
+    allowed = "title known targets carries start hypervisor system cells steps expect after leaves".split()
     _only(top, allowed, "the file")
     for key in ("title", "known", "steps", "expect"):
         if key not in top:
@@ -88,6 +91,7 @@ def parse(text: str, name: str) -> Scenario:
         targets=_texts(top.get("targets", ["qemu"]), "targets"),
         carries=_texts(top.get("carries", []), "carries"),
         start=_word(top.get("start", "enabled"), STARTS, "start"),
+        damage=_damage(top["hypervisor"]) if "hypervisor" in top else None,
         system=_changes(top["system"], "system") if "system" in top else None,
         cells=cells,
         steps=_steps(top["steps"], cells, "steps"),
@@ -108,6 +112,10 @@ def _whole(scenario: Scenario) -> None:
         raise Problem("a step says `enable: system`, but there is no key 'system' with changes")
     if not scenario.steps:
         raise Problem("steps: empty")
+    if scenario.damage is not None and scenario.start == "enabled":
+        raise Problem("hypervisor: damage: comes too late for one that is enabled; add `start: disabled`")
+    if scenario.damage is not None and scenario.leaves != "broken":
+        raise Problem("hypervisor: damage: no further scenario may use the machine; add `leaves: broken`")
     checked = any(e.traps or e.console or e.states or e.failed_cpus or e.never_on_console for e in scenario.expect)
     judged = any(step.outcomes != (Outcome(),) for step in scenario.steps)
     if not checked and not judged:
@@ -147,6 +155,23 @@ def _changes(data: Any, where: str) -> Changes:
         truncate=_number(data["truncate"], f"{where}: truncate") if "truncate" in data else None,
         patch=patch,
     )
+
+
+def _damage(data: Any) -> Damage:
+    where = "hypervisor: damage"
+    data = _map(data, "hypervisor")
+    _only(data, ["damage"], "hypervisor")
+    data = _map(data.get("damage"), where)
+    _only(data, ["instruction", "mask"], where)
+    if "instruction" not in data:
+        raise Problem(f"{where}: the key 'instruction' is missing")
+    numbers = {key: _number(data.get(key, ALL_BITS), f"{where}: {key}") for key in ("instruction", "mask")}
+    for key, number in numbers.items():
+        if not 0 < number <= ALL_BITS:
+            raise Problem(f"{where}: {key}: {number:#x} is no instruction of 32 bits other than 0")
+    if numbers["instruction"] & ~numbers["mask"]:
+        raise Problem(f"{where}: instruction has bits that mask has not: it equals nothing")
+    return Damage(**numbers)
 
 
 def _steps(data: Any, cells: Mapping[str, ScenarioCell], where: str) -> list[Step]:

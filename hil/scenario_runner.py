@@ -12,7 +12,7 @@ from typing import Any
 
 import reports
 
-from hil import hypervisor, leftovers, places, target
+from hil import hypervisor, leftovers, places, scenario_damage, target
 from hil.errors import AgentLost, Failed, HilError, InfrastructureError, TimeLimit, WrongUse
 from hil.event_log import Observer
 from hil.hypervisor import sha256
@@ -29,12 +29,14 @@ from hil.scenario_bed import Bed
 from hil.scenario_configs import Config, cell_config, system_config
 from hil.scenario_log import ConsolePiece, SharedLog
 from hil.scenario_match import CellSeen, Seen, differences
-from hil.scenario_steps import NotAsExpected, StepRunner
+from hil.scenario_steps import DIRECTORY, NotAsExpected, StepRunner
 from hil.traps import TrapExplainer
 from hil.verdict import Outcome, Verdict, one_line
 
 MOST_STRETCHED = 4.0
 """How far a busy host stretches the limit `settle` at most: all of it passes where something does not come."""
+DAMAGED = f"{DIRECTORY}/firmware"
+"""Where damaged images of the hypervisor are in the root cell."""
 MENTION = re.compile("FATAL|Unhandled|Parking|Stopping")
 """Words without which there is no trap in a text."""
 TOO_MANY = 2
@@ -157,7 +159,7 @@ class ScenarioRunner:
         """Whatever happens becomes a verdict."""
         try:
             bed = self._booted(one, directory, events)
-            found = Attempt(bed, one, self._target, directory.path).run()
+            found = Attempt(bed, one, self._target, self._hypervisor.firmware, directory.path).run()
         except WrongUse:
             raise
         except HilError as error:
@@ -222,8 +224,9 @@ class ScenarioRunner:
 class Attempt:
     """One scenario on a machine that runs: steps, what was seen, what still works."""
 
-    def __init__(self, bed: Bed, one: Ready, machine: target.Target, path: Path) -> None:
+    def __init__(self, bed: Bed, one: Ready, machine: target.Target, firmware: Sequence[Path], path: Path) -> None:
         self._bed = bed
+        self._firmware = firmware
         self._scenario = one.scenario
         self._configs = one.configs
         self._target = machine
@@ -238,9 +241,19 @@ class Attempt:
             watch.traps.clear()
             self._bed.bring_to(self._scenario.start)
             self._steps.deliver()
+            self._damage_hypervisor()
             return self._carry_out()
         finally:
             self._steps.close()
+
+    def _damage_hypervisor(self) -> None:
+        if self._scenario.damage is None:
+            return
+        images = scenario_damage.damaged(self._firmware, self._scenario.damage)
+        scenario_damage.deliver(self._bed.machine.lifecycle.root, images, DAMAGED)
+        for image in images:
+            where = ", ".join(hex(at) for at in image.offsets)
+            self._bed.events.note(f"the hypervisor was damaged: {image.name} has undefined instructions at {where}")
 
     def _carry_out(self) -> list[str]:
         found = []

@@ -176,6 +176,9 @@ SPOILT = {
     "gicd_base: 0xb000000: no distributor": (316 + 3, r"\013"),
     "gicd_base: 0x9000000: no distributor": (316 + 3, r"\011"),  # the UART answers
     "gicr_base": (348, r"\001"),
+    "gicr_base: 0xb0a0000: no redistributor": (348 + 3, r"\013"),  # nothing answers there
+    "gicr_base: 0x8120000: no redistributor": (348 + 2, r"\022"),  # behind the last CPU's
+    "gicr_base: 0x80a1000: no redistributor": (348 + 1, r"\020"),  # in the middle of one
     "(AARCH32)": (356 + 44, r"\004"),
     "irqchip 0: address": (-2 * 32 - 2 * 56, r"\001"),
     "pci device 1: bar_mask[3]": (-56 + 6 + 12, r"\001"),

@@ -30,6 +30,9 @@ expect:
 """
 
 
+DAMAGE = "title: t\nhypervisor: {{damage: {}}}"
+
+
 def test_a_good_one() -> None:
     scenario = parse(GOOD, "good")
     assert (scenario.name, scenario.start, scenario.leaves, list(scenario.targets)) == (
@@ -61,6 +64,16 @@ def test_a_good_one() -> None:
         ("remove: memory.uart0", "patch: {0: xyz}", "no bytes in hexadecimal"),
         ("known: what is known", "known: x\nleaves: tidy", "'tidy' is none of healthy, broken, either"),
         ("title: a title", "title: [", "not YAML"),
+        ("title: a title", "title: t\nhypervisor: {}", "hypervisor: damage: must be a mapping"),
+        ("title: a title", "title: t\nhypervisor: {harm: 1}", "hypervisor: 'harm' is no key here"),
+        ("title: a title", DAMAGE.format("{mask: 1}"), "the key 'instruction' is missing"),
+        ("title: a title", DAMAGE.format("{instruction: 0xd5, bits: 1}"), "'bits' is no key here"),
+        ("title: a title", DAMAGE.format("{instruction: nop}"), "instruction: 'nop' is no number"),
+        ("title: a title", DAMAGE.format("{instruction: 0}"), "instruction: 0x0 is no instruction of 32 bits"),
+        ("title: a title", DAMAGE.format("{instruction: 0x100000000}"), "is no instruction of 32 bits"),
+        ("title: a title", DAMAGE.format("{instruction: 3, mask: 1}"), "it equals nothing"),
+        ("title: a title", DAMAGE.format("{instruction: 1}"), "add `start: disabled`"),
+        ("title: a title", DAMAGE.format("{instruction: 1}") + "\nstart: disabled", "add `leaves: broken`"),
     ],
 )
 def test_what_is_wrong_is_told_with_its_place(old: str, new: str, message: str) -> None:

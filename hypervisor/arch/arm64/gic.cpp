@@ -37,10 +37,10 @@ void wait_for_writes() {
     }
 }
 
-/// Does the distributor of a GICv3 (or of a GICv4, see check_frame) answer there? The config may name any address, and
-/// a plain read of one at which nothing is would be a fault of ours; that of a redistributor still is (docs/abi.md).
+/// Does a part of a GICv3 (or of a GICv4, see check_frame) answer there? The config may name any address, and a plain
+/// read of one at which nothing is would be a fault of ours.
 bool answers(uint64_t base) {
-    constexpr uint64_t identification = 0xffe8; // GICD_PIDR2: bits 7:4 are the architecture's revision
+    constexpr uint64_t identification = 0xffe8; // GICD_PIDR2, GICR_PIDR2: bits 7:4 are the architecture's revision
     uint64_t value = 0;
     return arch::device_read(PhysAddr{base + identification}, 4, value) && (value >> 4 & 0xf) >= 3;
 }
@@ -90,6 +90,11 @@ int discover() {
     }
     bool last = false;
     for (frames = 0; !last && frames < max_frames; ++frames) {
+        if (!answers(frame_base(frames))) {
+            return refuse(hypervisor().system->root_cell)
+                   << "gicr_base: 0x" << hex(layout.redistributors) << ": no redistributor of a GICv3 answers at 0x"
+                   << hex(frame_base(frames));
+        }
         if (map_device(PhysAddr{frame_base(frames)}, redistributor_size) != 0) {
             return -JH_ENOMEM;
         }
