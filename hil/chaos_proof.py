@@ -14,7 +14,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import click
@@ -27,6 +27,7 @@ from hil.options import RunOptions
 from hil.prepare import Prepared, prepare
 from hil.record_line import scan_records
 from hil.run_directory import RunDirectory
+from hil.self_measuring import by_itself
 from hil.session import State
 
 FAULTS = (
@@ -43,8 +44,6 @@ FAULTS = (
 )
 """A hundredth of all bytes suffers. A line that ends every hundred bytes carries next to nothing, hence the last."""
 RECORDS = "/tmp/records"
-COMMAND_LINE = 2048
-"""Characters that Linux takes on arm64 (COMMAND_LINE_SIZE)."""
 
 
 @dataclass(frozen=True)
@@ -70,11 +69,9 @@ class Carried:
 
 def self_measuring(prepared: Prepared) -> Prepared:
     """The same machine, but its first process carries out the plan before it becomes the shell on the console."""
-    plan, machine = prepared.plan, prepared.target.virtual_machine
-    assert machine is not None and plan.uio is not None
+    plan = prepared.plan
+    assert plan.uio is not None
     steps = [
-        *("mount -t proc proc /proc", "mount -t sysfs sysfs /sys", "mount -t devtmpfs devtmpfs /dev"),
-        *("export PATH=/hil:/bin", "exec </dev/console >/dev/console 2>&1", "cd /"),
         *("insmod /hil/jailhouse.ko", f"jailhouse enable /hil/cells/{plan.root_config}", "modprobe uio"),
         f"insmod /hil/uio_ivshmem.ko {' '.join(plan.uio.module_parameters())}",
     ]
@@ -85,13 +82,7 @@ def self_measuring(prepared: Prepared) -> Prepared:
             f"jailhouse cell load {cell.name} /hil/inmates/{cell.inmate} -a {cell.load_address:#x} {command_line}",
             f"jailhouse cell start {cell.name}",
         ]
-    steps += [f"{plan.program} >{RECORDS}", "exec /init"]
-    # The kernel hands words that it does not know to the first process: nokaslr is one. There is no seed for it anyway.
-    known = machine.kernel_args.replace("rdinit=/init", "rdinit=/bin/sh").replace(" nokaslr", "")
-    words = f'{known} -- -c "{"; ".join(steps)}"'
-    if len(words) >= COMMAND_LINE:
-        raise InfrastructureError(f"the kernel's command line would be {len(words)} characters long: {words}")
-    return replace(prepared, target=replace(prepared.target, virtual_machine=replace(machine, kernel_args=words)))
+    return by_itself(prepared, [*steps, f"{plan.program} >{RECORDS}"])
 
 
 def carried(chaos: str, commands: int, samples: int, base: Path) -> Carried:

@@ -7,7 +7,7 @@ import base64
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
@@ -22,6 +22,7 @@ from hil.options import RunOptions
 from hil.prepare import Prepared
 from hil.root_cell import RootCell
 from hil.run_directory import RunDirectory
+from hil.self_measuring import by_itself
 from hil.session import State
 from hil.target import CellUse
 from hil.uio_walk import virtual_pci
@@ -53,10 +54,17 @@ def plan(**changes: Any) -> Plan:
 
 
 def prepared(
-    wanted: Plan, kernel_args: str = "", model: str = "", smp: int = 0, extra: tuple[str, ...] = (), **options: Any
+    wanted: Plan,
+    kernel_args: str = "",
+    model: str = "",
+    smp: int = 0,
+    extra: tuple[str, ...] = (),
+    alone: Sequence[str] = (),
+    **options: Any,
 ) -> Prepared:
     """What a Machine needs, for a plan and on a machine of one's own: kernel command line, model, CPUs; `extra`:
-    more arguments for QEMU in virtual time."""
+    more arguments for QEMU in virtual time; `alone`: what the root cell does by itself there before anybody may type.
+    """
     chosen = RunOptions(TARGET, "system-test", command=("pytest",), **options)
     cells = places.build() / "cells" / TARGET
     machine = target.load(TARGET)
@@ -69,7 +77,8 @@ def prepared(
         machine = replace(machine, machine=replace(machine.machine, machine=model))
     if smp:
         machine = replace(machine, machine=replace(machine.machine, smp=smp))
-    return Prepared(chosen, machine, hypervisor.find(chosen.hypervisor), wanted, cells)
+    found = Prepared(chosen, machine, hypervisor.find(chosen.hypervisor), wanted, cells)
+    return by_itself(found, alone) if alone else found
 
 
 @dataclass
@@ -122,7 +131,7 @@ def cell_file(bed: Bed, text: str, name: str) -> str:
 
 class Boot(Protocol):
     """Boots a machine up to its agent, or up to `upto`. `model`: QEMU's -machine; `smp`: its CPUs, 0: the target's.
-    `options`: fields of RunOptions, and `extra` of prepared()."""
+    `options`: fields of RunOptions, and `extra` and `alone` of prepared()."""
 
     def __call__(
         self,
