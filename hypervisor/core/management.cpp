@@ -239,41 +239,62 @@ void stop_cpus(const Cell& cell) {
     });
 }
 
-/// Make the cell and move memory, CPUs and interrupts from the root to it, while the root stands still.
-int bring_up(jh_cell* config, size_t pages, Cell*& cell) {
+/// Move memory, CPUs and interrupts from the root to a cell, while the root stands still. What the root's caches hold
+/// of the memory goes there before the cell runs: see start().
+int take_over(Cell& cell) {
     Hypervisor& hv = hypervisor();
     const Suspension suspension(hv.root.cpus);
-    if (const int error = make_cell(config, pages, cell); error != 0) {
+    if (const int error = take_from_root(cell); error != 0) {
+        return_to_root(cell);
         return error;
     }
-    if (const int error = take_from_root(*cell); error != 0) {
-        return_to_root(*cell);
-        vpci_destroy(*cell);
-        free_cell(cell);
-        return error;
-    }
-    flush_cell_memory(*cell);
-    append(*cell);
-    hand_over_cpus(cell->config.cpus(), hv.root, *cell);
-    stop_cpus(*cell);
+    append(cell);
+    hand_over_cpus(cell.config.cpus(), hv.root, cell);
+    stop_cpus(cell);
     recompute_root_interrupts();
-    arch::interrupts_assign(cell->interrupts, *cell);
+    arch::interrupts_assign(cell.interrupts, cell);
     arch::interrupts_reroute(hv.root.interrupts, hv.root);
     return 0;
 }
 
-/// The reverse; the cell is gone afterwards.
-void tear_down(Cell* cell) {
+/// Make the cell, and give it what its config says.
+int bring_up(jh_cell* config, size_t pages, Cell*& cell) {
+    if (const int error = make_cell(config, pages, cell); error != 0) {
+        return error;
+    }
+    const int error = take_over(*cell);
+    if (error != 0) {
+        vpci_destroy(*cell);
+        free_cell(cell);
+    }
+    return error;
+}
+
+/// From here on the cell's memory does not change: none of its CPUs runs.
+void halt(const Cell& cell) {
+    const Suspension suspension(cell.cpus);
+    stop_cpus(cell);
+    arch::interrupts_assign(cell.interrupts, cell);
+}
+
+/// The reverse of take_over().
+void hand_back(Cell& cell) {
     Hypervisor& hv = hypervisor();
-    const Suspension suspension(hv.root.cpus, cell->cpus);
-    stop_cpus(*cell);
-    flush_cell_memory(*cell);
-    arch::interrupts_assign(cell->interrupts, hv.root);
-    vpci_destroy(*cell);
-    remove(*cell);
-    hand_over_cpus(CpuSet(cell->cpus), *cell, hv.root);
-    return_to_root(*cell);
+    const Suspension suspension(hv.root.cpus, cell.cpus);
+    stop_cpus(cell);
+    arch::interrupts_assign(cell.interrupts, hv.root);
+    vpci_destroy(cell);
+    remove(cell);
+    hand_over_cpus(CpuSet(cell.cpus), cell, hv.root);
+    return_to_root(cell);
     recompute_root_interrupts();
+}
+
+/// The cell is gone afterwards. What takes long, cleaning its memory and taking its tables apart, holds nobody.
+void tear_down(Cell* cell) {
+    halt(*cell);
+    flush_cell_memory(*cell);
+    hand_back(*cell);
     free_cell(cell);
 }
 
@@ -367,7 +388,8 @@ int lend(Cell& cell) {
     return 0;
 }
 
-int start(Cell& cell) {
+/// From here on nobody reaches the cell's memory: none of its CPUs runs, and what the root was lent is taken back.
+int close_off(Cell& cell) {
     const Suspension suspension(hypervisor().root.cpus, cell.cpus);
     if (cell.loadable) {
         if (const int error = lend_loadable(cell, false); error != 0) {
@@ -378,10 +400,19 @@ int start(Cell& cell) {
     }
     stop_cpus(cell);
     vpci_reset(cell);
+    arch::interrupts_assign(cell.interrupts, cell);
+    return 0;
+}
+
+/// Cleaning the memory takes long: the root runs meanwhile.
+int start(Cell& cell) {
+    if (const int error = close_off(cell); error != 0) {
+        return error;
+    }
     flush_cell_memory(cell);
+    const Suspension suspension(cell.cpus);
     arch::stage2_flush(cell);
     comm_prepare(cell);
-    arch::interrupts_assign(cell.interrupts, cell);
     for_each_cpu(cell.cpus, [](Cpu& cpu) { cpu.reset_statistics(); });
     Cpu& first = *hypervisor().cpus[cell.cpus.next()];
     first.start_address = cell.config.descriptor().cpu_reset_address;

@@ -312,7 +312,18 @@ bool write_physical(PhysAddr address, uint32_t value) {
     std::memcpy(&current->page(address.value)[address.value & page_mask], &value, sizeof(value));
     return true;
 }
-void clean_invalidate(PhysRange) {}
+void clean_invalidate(PhysRange range) {
+    test::Cleaned cleaned{range, table(hypervisor().root).find(range.start.value).valid, {}, {}};
+    for (const auto& cpu : cpus) {
+        if (cpu.suspend) {
+            cleaned.held.set(cpu.id);
+        }
+        if (!cpu.cell->is_root() && cpu.state == CpuState::running) {
+            cleaned.running.set(cpu.id);
+        }
+    }
+    current->cleaned.push_back(cleaned);
+}
 void clean_invalidate_object(const void*, size_t) {}
 bool device_read(PhysAddr address, unsigned size, uint64_t& value) {
     if (current->absent(address.value)) {

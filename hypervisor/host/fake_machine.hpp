@@ -39,6 +39,14 @@ void add_link(ConfigBuilder& config, uint64_t base, uint8_t id, uint16_t bdf);
 /// The system config of FakeMachine: a struct jh_system with the root cell's arrays.
 std::vector<uint8_t> good_system();
 
+/// Memory that was cleaned out of the caches, and who could reach it meanwhile.
+struct Cleaned {
+    PhysRange range;
+    bool roots;     ///< mapped in the root cell
+    CpuSet held;    ///< CPUs that stood still
+    CpuSet running; ///< CPUs of other cells than the root that ran
+};
+
 class FakeMachine {
   public:
     /// Four CPUs, a root cell with RAM 0x40000000-0x7f9fffff and a link at 0x7fa00000, all CPUs of the root.
@@ -68,6 +76,7 @@ class FakeMachine {
     int error = 0;                                  ///< of enabling
     std::string asked;                              ///< of the architecture: mappings, interrupts; a line each
     std::vector<uint32_t> raised;                   ///< interrupts made pending
+    std::vector<Cleaned> cleaned;                   ///< out of the caches
     std::function<void()> on_relax;                 ///< what others do while a CPU waits
     uint64_t clock = 0;                             ///< microseconds; each relax adds one
     std::map<uint64_t, std::vector<uint8_t>> pages; ///< physical memory outside the hypervisor

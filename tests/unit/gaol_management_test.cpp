@@ -64,6 +64,29 @@ TEST_F(GaolManagement, Lifecycle) {
     }
 }
 
+TEST_F(GaolManagement, NobodyIsHeldWhileACellsMemoryIsCleanedAndNobodyReachesIt) {
+    ConfigBuilder config = plain("cell", 1, 0x6, 0x70000000);
+    config.cell.flags |= JH_CELL_PASSIVE_COMMREG;
+    create(config);
+    EXPECT_TRUE(machine.cleaned.empty()) << "it cannot run before it is started";
+    EXPECT_EQ(call(JH_HC_CELL_SET_LOADABLE, 1), 0);
+    EXPECT_EQ(machine.translate(hv.root, 0x70000000), 0x70000000) << "the root loads it";
+    EXPECT_EQ(call(JH_HC_CELL_START, 1), 0);
+    arch::relax();
+    EXPECT_EQ(hv.cpus[1]->state.load(), CpuState::running);
+    EXPECT_EQ(call(JH_HC_CELL_START, 1), 0) << "again, while it runs";
+    arch::relax();
+    EXPECT_EQ(call(JH_HC_CELL_DESTROY, 1), 0);
+    ASSERT_EQ(machine.cleaned.size(), 3) << "its RAM, and not the communication region";
+    for (const Cleaned& cleaned : machine.cleaned) {
+        EXPECT_EQ(cleaned.range.start.value, 0x70000000);
+        EXPECT_EQ(cleaned.range.size, 0x10000);
+        EXPECT_FALSE(cleaned.roots);
+        EXPECT_EQ(cleaned.held, CpuSet{});
+        EXPECT_EQ(cleaned.running, CpuSet{});
+    }
+}
+
 TEST_F(GaolManagement, ACellMayRefuseToShutDown) {
     Cell& cell = create(plain("cell", 1, 0x2, 0x70000000));
     ASSERT_EQ(finish(cell_start, 1), 0);
