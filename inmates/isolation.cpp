@@ -405,6 +405,42 @@ isolation_stop_entry:
     .popsection
 )");
 
+/// The second CPU, with `x0` its stack: counts that it is here, and off it goes.
+extern "C" [[gnu::used]] void isolation_churn() {
+    monitor_call(psci_cpu_off);
+}
+extern "C" char isolation_churn_entry[];
+asm(R"(
+    .pushsection .text
+    .balign 16
+    .global isolation_churn_entry
+isolation_churn_entry:
+    mov sp, x0
+    b isolation_churn
+    .popsection
+)");
+
+/// The second CPU goes on and off for ever, or `turns` times.
+void churn_act() {
+    constexpr std::int64_t off = 1;
+    const std::uint64_t second = command_line_number("second", 3);
+    const std::uint64_t turns = command_line_number("turns", 0);
+    for (std::uint64_t turn = 0; turns == 0 || turn < turns; ++turn) {
+        const std::int64_t result =
+            monitor_call(psci_cpu_on, second, reinterpret_cast<std::uint64_t>(isolation_churn_entry), second_stack);
+        check(result == 0, "CPU_ON of a CPU that is off", static_cast<std::uint64_t>(-result));
+        while (result == 0 && monitor_call(psci_affinity_info, second) != off) {
+            asm volatile("yield");
+        }
+        if (result != 0) {
+            return;
+        }
+        if (turn == 20) {
+            println("isolation: the second CPU comes and goes");
+        }
+    }
+}
+
 template <typename Object> void to_memory(const Object& object) {
     asm volatile("dc civac, %0; dsb sy" ::"r"(&object) : "memory");
 }
@@ -591,6 +627,8 @@ bool inmate_main() {
         order_act();
     } else if (act == "pair" || act == "off-and-fault") {
         pair_act(act == "off-and-fault");
+    } else if (act == "churn") {
+        churn_act();
     } else if (act == "ecam") {
         ecam_act();
     } else if (act == "doorbell") {

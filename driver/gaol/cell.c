@@ -99,7 +99,7 @@ static void bring_online(const cpumask_t *cpus)
 	}
 }
 
-/* All or none. `taken` receives those that were online: these come back at destroy. */
+/* All or none. `taken` receives those that were online. */
 static int take_offline(const cpumask_t *cpus, cpumask_t *taken)
 {
 	int cpu, error;
@@ -153,19 +153,18 @@ static int check_new_cell(const struct jh_cell *config, cpumask_t *cpus)
 /* The hypercall with everything that it needs around it; undone when it fails. */
 static int create(struct jh_cell *config, size_t size, struct gaol_cell *cell)
 {
-	cpumask_t taken;
 	int error;
 
 	error = gaol_check_parked("cell create");
 	if (!error)
-		error = take_offline(&cell->cpus, &taken);
+		error = take_offline(&cell->cpus, &cell->taken);
 	if (error)
 		return error;
 	config->id = cell->id;
 	gaol_clean_cache(config, size);
 	error = gaol_manage(JH_HC_CELL_CREATE, virt_to_phys(config));
 	if (error < 0) {
-		bring_online(&taken);
+		bring_online(&cell->taken);
 		return error;
 	}
 	cpumask_andnot(&gaol.root->cpus, &gaol.root->cpus, &cell->cpus);
@@ -228,7 +227,7 @@ static int destroy(struct gaol_cell *cell)
 		return error;
 	cpumask_or(&gaol.root->cpus, &gaol.root->cpus, &cell->cpus);
 	gaol_cell_update_statistics(gaol.root);
-	bring_online(&cell->cpus);
+	bring_online(&cell->taken);
 	gaol_cell_drop(cell);
 	return 0;
 }
@@ -244,7 +243,10 @@ int gaol_cell_destroy(const struct jh_cell_id __user *source)
 	return IS_ERR(cell) ? PTR_ERR(cell) : destroy(cell);
 }
 
-/* All but the root cell. Stops at the first that cannot be destroyed. */
+/*
+ * All but the root cell. Stops at the first that cannot be destroyed. Disabling comes next and needs every CPU: those
+ * that were offline when a cell got them come, too.
+ */
 int gaol_destroy_all_cells(void)
 {
 	struct gaol_cell *cell, *next;
@@ -253,6 +255,7 @@ int gaol_destroy_all_cells(void)
 	list_for_each_entry_safe (cell, next, &gaol.cells, entry) {
 		if (cell->id == 0)
 			continue;
+		cpumask_copy(&cell->taken, &cell->cpus);
 		error = destroy(cell);
 		if (error) {
 			pr_err("cell \"%s\" cannot be destroyed: %pe\n", cell->name, ERR_PTR(error));

@@ -11,10 +11,16 @@
 #define FOLLOW_PAUSE_MS 50
 #define CHUNK 512
 
-/* 0: it can be read. Call under gaol_lock, like all of this file's functions but gaol_console_read. */
+/*
+ * Over gaol.console, apart from gaol_lock: what the hypervisor says is wanted most while a call waits for a cell's
+ * reply, and that holds gaol_lock. Taken inside of gaol_lock where both are.
+ */
+DEFINE_MUTEX(gaol_console_lock);
+
+/* 0: it can be read. Call under gaol_console_lock, like all of this file's functions but gaol_console_read. */
 int gaol_console_state(void)
 {
-	if (!gaol.enabled)
+	if (!READ_ONCE(gaol.enabled))
 		return -ENODEV;
 	if (!gaol.console_permitted)
 		return -EPERM;
@@ -84,15 +90,16 @@ static ssize_t read_some(char __user *buffer, size_t size, loff_t *offset)
 	size_t count;
 	int error;
 
-	mutex_lock(&gaol_lock);
+	if (mutex_lock_interruptible(&gaol_console_lock))
+		return -ERESTARTSYS;
 	error = gaol_console_state();
 	if (error) {
-		mutex_unlock(&gaol_lock);
+		mutex_unlock(&gaol_console_lock);
 		return error == -ENODEV && *offset ? 0 : error; /* closed while somebody reads: the end */
 	}
 	position = *offset ? *offset : gaol_console_oldest();
 	count = gaol_console_copy(chunk, min_t(size_t, size, sizeof(chunk)), &position, &lost);
-	mutex_unlock(&gaol_lock);
+	mutex_unlock(&gaol_console_lock);
 	if (lost)
 		pr_warn_ratelimited("virtual console: %llu characters were lost, the reader was too slow\n", lost);
 	if (!count)

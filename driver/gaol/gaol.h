@@ -25,7 +25,8 @@ struct gaol_cell {
 	struct list_head cpu_statistics; /* their directories, children first */
 	u32 id;
 	char name[JH_CELL_NAME_SIZE];
-	cpumask_t cpus; /* under gaol_lock for the root cell, constant for the others */
+	cpumask_t cpus;	 /* under gaol_lock for the root cell, constant for the others */
+	cpumask_t taken; /* those of them that were online in Linux: these come back */
 	u32 num_regions;
 	struct jh_memory *regions;
 };
@@ -36,7 +37,7 @@ struct gaol_hypervisor {
 	bool console_permitted;
 	phys_addr_t base;
 	u64 size;
-	struct gaol_console *console; /* read-only view, NULL where there is none */
+	struct gaol_console *console; /* read-only view, NULL where there is none; under gaol_console_lock */
 	struct gaol_cell *root;
 	struct list_head cells; /* all cells by id, the root cell first */
 };
@@ -86,6 +87,7 @@ int gaol_cell_update_statistics(struct gaol_cell *cell);
 void gaol_cell_remove_statistics(struct gaol_cell *cell);
 
 /* console.c */
+extern struct mutex gaol_console_lock;
 size_t gaol_console_copy(char *buffer, size_t size, u64 *position, u64 *lost);
 u64 gaol_console_oldest(void);
 void gaol_console_last_line(const struct gaol_console *console, char *line, size_t size);

@@ -132,20 +132,24 @@ static int place_and_launch(const struct firmware *firmware, const struct jh_sys
 
 static void map_console(const struct jh_system *config, u64 offset)
 {
+	mutex_lock(&gaol_console_lock);
 	gaol.console_permitted = config->flags & JH_SYS_VIRTUAL_CONSOLE;
-	if (!gaol.console_permitted || !offset)
-		return;
-	gaol.console = memremap(gaol.base + offset, sizeof(*gaol.console), MEMREMAP_WB);
-	if (!gaol.console)
-		pr_warn("the virtual console cannot be mapped; it stays unreadable\n");
+	if (gaol.console_permitted && offset) {
+		gaol.console = memremap(gaol.base + offset, sizeof(*gaol.console), MEMREMAP_WB);
+		if (!gaol.console)
+			pr_warn("the virtual console cannot be mapped; it stays unreadable\n");
+	}
+	mutex_unlock(&gaol_console_lock);
 }
 
 static void unmap_console(void)
 {
+	mutex_lock(&gaol_console_lock);
 	if (gaol.console)
 		memunmap(gaol.console);
 	gaol.console = NULL;
 	gaol.console_permitted = false;
+	mutex_unlock(&gaol_console_lock);
 }
 
 static int start(struct device *dev, const struct jh_system *config, size_t config_size, struct gaol_cell *root)
@@ -273,7 +277,7 @@ int gaol_disable(void)
 		pr_err("disable: %pe\n", ERR_PTR(error));
 		return error;
 	}
-	gaol.enabled = false;
+	WRITE_ONCE(gaol.enabled, false);
 	unmap_console();
 	release_mem_region(gaol.base, gaol.size);
 	gaol_cell_drop(gaol.root);

@@ -61,16 +61,16 @@ static ssize_t console_read(struct file *file, struct kobject *kobject, struct b
 			    loff_t offset, size_t size)
 {
 	u64 position, lost;
-	ssize_t result = gaol_lock_from_sysfs();
+	ssize_t result;
 
-	if (result)
-		return result;
+	if (mutex_lock_interruptible(&gaol_console_lock))
+		return -ERESTARTSYS;
 	result = gaol_console_state();
 	if (result == 0) {
 		position = gaol_console_oldest() + offset;
 		result = position > gaol.console->written ? 0 : gaol_console_copy(buffer, size, &position, &lost);
 	}
-	mutex_unlock(&gaol_lock);
+	mutex_unlock(&gaol_console_lock);
 	return result;
 }
 static BIN_ATTR(console, 0400, console_read, NULL, 0);
