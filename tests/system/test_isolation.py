@@ -55,11 +55,16 @@ class Cell:
         return dict(trap)
 
     def holds(self, act: str, more: str = "") -> None:
-        """Runs an act of the inmate `isolation` that must end well."""
-        self.run("isolation.bin", f"act={act} {more}".strip())
-        said = self.bed.wait_for_line(f"{act}").strip()
-        assert [line for line in self.bed.lines if "BROKEN" in line] == []
-        assert said == f"isolation: held {act}"
+        """Runs an act of the inmate `isolation` that must end well. The neighbour writes to the same UART now and then:
+        when it wrote into the end's line, the act is run once more."""
+        said, expected = "", f"isolation: held {act}"
+        for _ in range(2):
+            self.run("isolation.bin", f"act={act} {more}".strip())
+            said = self.bed.wait_for_line(f"{act}").strip()
+            assert [line for line in self.bed.lines if "BROKEN" in line] == []
+            if said == expected:
+                return
+        assert said == expected
 
     def state(self) -> str:
         return str(self.bed.root.cell_states()[self.name])

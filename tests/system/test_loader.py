@@ -128,6 +128,18 @@ def test_the_module_comes_and_goes(boot: Boot) -> None:
     assert bed.watch.traps == []
 
 
+def test_users_who_are_killed_while_they_enable_and_disable_leave_nothing(boot: Boot) -> None:
+    bed = boot(plan())
+    one = "{ jailhouse $* 2>/dev/null & p=$!; sleep 0.$1$((RANDOM % 10)); kill -9 $p 2>/dev/null; wait $p; }"
+    one = one.replace("$1", "$((RANDOM % 3))")
+    storm = f"for i in $(seq 15); do r enable {ROOT}; r cell create {HELLO}; r disable; done"
+    text(bed, f"insmod /hil/jailhouse.ko; r() {one}; {storm}; cat {SYSFS}/enabled")
+    text(bed, f"[ $(cat {SYSFS}/enabled) = 0 ] || jailhouse disable")
+    text(bed, f"jailhouse enable {ROOT} && jailhouse cell create {HELLO} && jailhouse disable && rmmod jailhouse")
+    assert text(bed, "cat /sys/devices/system/cpu/online") == "0-3"
+    assert bed.watch.traps == []
+
+
 def test_disable_brings_back_a_cpu_that_was_offline(boot: Boot) -> None:
     bed = boot(plan())
     text(bed, f"insmod /hil/jailhouse.ko; jailhouse enable {ROOT}; echo 0 >/sys/devices/system/cpu/cpu1/online")
