@@ -30,6 +30,7 @@ class Job {
 
     bool acknowledged = false;        ///< the controller knows that it is done
     std::uint32_t inline_limit = 256; ///< bytes of both streams that may travel in the state frame itself
+    unsigned last_get[2] = {0, 0};    ///< turn of the last question for a piece of each stream
     unsigned said = 0;                ///< state frames sent unasked since it is done
     Clock::time_point next_state{};   ///< when to say its state unasked
 

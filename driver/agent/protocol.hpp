@@ -6,15 +6,19 @@
 // counting up); its argument is put in pieces, and when it is complete the agent carries it out, once. Its answer
 // (state, two byte streams) is kept and can be asked for again, piece by piece, until it is dropped.
 //
+// A question (put, get) carries a turn, a number from 1 to 7 in bits 1 to 3 of its flags, and what the agent says
+// because of it carries the same: so the controller knows how long an answer takes, however often it had to ask. What
+// the agent says by itself has turn 0. On a bad line a question comes twice in one turn; a get is heeded once.
+//
 // clang-format off
 // | type    | from       | id                | offset                  | flags                  | payload |
 // |---------|------------|-------------------|-------------------------|------------------------|---------|
 // | hello   | controller | session tag << 20 |                         |                        | u64 nonce of the session, u32 heartbeat period in ms, u32 bytes a second that the line carries (0: it does not matter) |
 // | welcome | agent      | as in hello, or 0 when unasked |            |                        | u32 protocol version, u64 nonce of this agent, u64 nonce of the session, text |
-// | put     | controller | request           | of the piece            | kLast on the last piece; upper half: log2 of the bytes of answer that may come in a state frame | a piece of the argument |
-// | state   | agent      | request           | argument bytes received |                        | struct State; then, when done and short, both streams |
-// | get     | controller | request           | first byte wanted       | stream; kDoneKnown     | u32 bytes wanted, u16 bytes a piece, u64 (may lack: 0) a bit for each piece, the first the lowest, that is not wanted |
-// | data    | agent      | request           | of the piece            | stream                 | the piece |
+// | put     | controller | request           | of the piece            | turn; kLast on the last piece; upper half: log2 of the bytes of answer that may come in a state frame | a piece of the argument |
+// | state   | agent      | request           | argument bytes received | turn                   | struct State; then, when done and short, both streams |
+// | get     | controller | request           | first byte wanted       | stream; turn; kDoneKnown | u32 bytes wanted, u16 bytes a piece, u64 (may lack: 0) a bit for each piece, the first the lowest, that is not wanted |
+// | data    | agent      | request           | of the piece            | stream; turn           | the piece |
 // | kill    | controller | request           |                         |                        | |
 // | drop    | controller | request           |                         |                        | nothing: the answer has arrived, it need not be kept |
 // | damaged | agent      | 0                 |                         |                        | nothing: a damaged frame was seen, say it again |
@@ -43,7 +47,16 @@ namespace hil::agent {
 
 inline constexpr std::uint32_t kProtocolVersion = 2;
 inline constexpr std::uint8_t kLast = 1;
-inline constexpr std::uint8_t kDoneKnown = 2; ///< the controller knows that the command has ended
+inline constexpr std::uint8_t kDoneKnown = 0x10; ///< the controller knows that the command has ended
+inline constexpr unsigned kTurns = 7;
+
+constexpr unsigned turn_of(std::uint8_t flags) {
+    return flags >> 1 & 7u;
+}
+constexpr std::uint8_t in_turn(unsigned turn) {
+    return static_cast<std::uint8_t>(turn << 1);
+}
+
 inline constexpr std::uint32_t kCounterBits = 20;
 inline constexpr std::uint32_t kCounterMask = (1u << kCounterBits) - 1;
 inline constexpr std::uint32_t kMaxArgument = 64u << 20; ///< bytes of one request

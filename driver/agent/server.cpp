@@ -153,7 +153,7 @@ Clock::time_point Server::tick(Clock::time_point now) {
     auto due = now + 1s;
     for (auto& [id, job] : jobs_) {
         if (job.settle(now)) {
-            say_state(job);
+            say_state(job, 0);
             job.said = 1;
             job.next_state = heard_by(kFirstState);
         }
@@ -165,7 +165,7 @@ Clock::time_point Server::tick(Clock::time_point now) {
             continue;
         }
         if (now >= job.next_state) {
-            say_state(job);
+            say_state(job, 0);
             job.next_state = heard_by(waiting ? kFirstState * (1u << job.said++) : heartbeat_);
         }
         due = std::min(due, job.next_state);
@@ -206,7 +206,7 @@ void Server::pump() {
             continue;
         }
         send({frame::Type::data,
-              transfer.stream,
+              static_cast<std::uint8_t>(transfer.stream | in_turn(transfer.turn)),
               transfer.id,
               static_cast<std::uint32_t>(transfer.next),
               {reinterpret_cast<const std::uint8_t*>(content.data()) + transfer.next, count}});
@@ -253,7 +253,7 @@ void Server::frame(const frame::Frame& frame, frame::Lane lane) {
         return;
     }
     if (!in_session(frame.id)) {
-        say_unknown(frame.id);
+        say_unknown(frame);
         return;
     }
     switch (frame.type) {
@@ -320,7 +320,7 @@ void Server::put(const frame::Frame& frame) {
     Job* job = find(frame.id);
     if (job == nullptr) {
         if (frame.id <= newest_) { // answered and dropped: it must not run again
-            say_unknown(frame.id);
+            say_unknown(frame);
             return;
         }
         newest_ = frame.id;
@@ -339,7 +339,7 @@ void Server::put(const frame::Frame& frame) {
         job->next_state = heard_by(kFirstState); // most commands are done before: one frame instead of two
         return;
     }
-    say_state(*job);
+    say_state(*job, turn_of(frame.flags));
     if (job->state().phase == Phase::done) {
         job->next_state = heard_by(kFirstState);
         job->said = std::max(job->said, 1u);
@@ -349,19 +349,22 @@ void Server::put(const frame::Frame& frame) {
 void Server::get(const frame::Frame& frame) {
     Job* job = find(frame.id);
     if (job == nullptr || frame.payload.size() < 6) {
-        say_unknown(frame.id);
+        say_unknown(frame);
         return;
     }
     const auto stream = static_cast<std::uint8_t>(frame.flags & 1u);
+    if (std::exchange(job->last_get[stream], turn_of(frame.flags)) == turn_of(frame.flags)) {
+        return; // said twice, for safety
+    }
     job->acknowledged = job->acknowledged || (frame.flags & kDoneKnown) != 0;
     const std::size_t piece = std::clamp<std::size_t>(frame::get_u16(&frame.payload[4]), 1, frame::kMaxPayload);
     const std::uint64_t skip = frame.payload.size() >= 14 ? get_u64(&frame.payload[6]) : 0;
     transfers_.remove_if([&](const Transfer& t) { return t.id == frame.id && t.stream == stream; });
-    transfers_.push_back(
-        {frame.id, stream, frame.offset, std::size_t{frame.offset} + frame::get_u32(&frame.payload[0]), piece, skip});
+    transfers_.push_back({frame.id, stream, frame.offset, std::size_t{frame.offset} + frame::get_u32(&frame.payload[0]),
+                          piece, turn_of(frame.flags), skip});
 }
 
-void Server::say_state(Job& job) {
+void Server::say_state(Job& job, unsigned turn) {
     std::array<std::uint8_t, frame::kMaxPayload> payload{};
     pack(job.state(), payload.data());
     std::size_t length = kStateSize;
@@ -374,15 +377,15 @@ void Server::say_state(Job& job) {
             length += job.stream(i).size();
         }
     }
-    send({frame::Type::state, 0, job.id(), job.received(), {payload.data(), length}});
+    send({frame::Type::state, in_turn(turn), job.id(), job.received(), {payload.data(), length}});
 }
 
-void Server::say_unknown(std::uint32_t id) {
+void Server::say_unknown(const frame::Frame& question) {
     std::array<std::uint8_t, kStateSize> payload{};
     State state;
     state.phase = Phase::unknown;
     pack(state, payload.data());
-    send({frame::Type::state, 0, id, 0, payload});
+    send({frame::Type::state, in_turn(turn_of(question.flags)), question.id, 0, payload});
 }
 
 Job* Server::find(std::uint32_t id) {

@@ -32,6 +32,7 @@ class Server {
         std::size_t next;
         std::size_t end;
         std::size_t piece;
+        unsigned turn;      // of the question for it
         std::uint64_t skip; // a bit for each piece, the next one the lowest: it is not wanted
     };
 
@@ -39,9 +40,10 @@ class Server {
     void put(const frame::Frame& frame);
     void get(const frame::Frame& frame);
     void welcome(std::uint32_t id);
-    void say_state(Job& job);
+    /// `turn`: of the question that this answers, or 0.
+    void say_state(Job& job, unsigned turn);
     [[nodiscard]] Clock::time_point heard_by(std::chrono::milliseconds patience) const;
-    void say_unknown(std::uint32_t id);
+    void say_unknown(const frame::Frame& question);
     void send(const frame::Frame& frame);
     void pump();
     void read_line(bool hung_up);

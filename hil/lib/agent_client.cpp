@@ -47,6 +47,9 @@ constexpr unsigned kFewPieces = 4;          // of an answer asked for at once, w
 constexpr unsigned kManyPieces = 32;        // the same on a good one
 constexpr std::size_t kBurst = 2048;        // bytes that are asked for at once on any line
 constexpr std::size_t kSmallPiece = 64;     // bytes; of such pieces several are on their way on a bad line too
+// A share of harmed characters from which on a question of 50 is lost more often than once in ten times. Saying it
+// twice at once costs less than the time until it is known to be lost.
+constexpr double kBadLine = 0.002;
 
 std::uint64_t random_number() {
     std::random_device device;
@@ -261,13 +264,13 @@ void AgentClient::hear_damage(Call& call, bool complaint) {
 }
 
 Status AgentClient::hear(Call& call, const InboundFrame& frame) {
+    learn_round_trip(frame);
     const std::uint32_t accepted = call.accepted;
     const std::size_t before = standing(call);
     if (Status taken = take(call, frame); !taken || frame.id != call.id) {
         return taken;
     }
     call.last_good = SteadyClock::now();
-    learn_round_trip(call);
     if (standing(call) > before && backoff_ > 0) {
         --backoff_; // what is lost on a bad line must not make every later wait a long one
     }
@@ -275,7 +278,6 @@ Status AgentClient::hear(Call& call, const InboundFrame& frame) {
     if (complete(call) || !(satisfied(call) || call.over || call.accepted != accepted)) {
         return Nothing{};
     }
-    call.twice = false;
     call.last_asked = call.last_good;
     return ask(call, false);
 }
@@ -286,14 +288,16 @@ void AgentClient::RoundTrip::learn(double took) {
     mean_ms = 0.875 * mean_ms + 0.125 * took;
 }
 
-// The time from a question that is answered at once to its answer, where it was put once only.
-void AgentClient::learn_round_trip(Call& call) {
-    if (!std::exchange(call.timing, false) || call.twice) {
+// The time from a question to the first thing said because of it; answers to an older call count as well.
+void AgentClient::learn_round_trip(const InboundFrame& frame) {
+    const bool answers = frame.type == frame::Type::state || frame.type == frame::Type::data;
+    const unsigned turn = answers ? agent::turn_of(frame.flags) : 0;
+    const auto asked = std::exchange(asked_at_[turn], SteadyClock::time_point{});
+    if (turn == 0 || asked == SteadyClock::time_point{}) {
         return;
     }
-    const auto since = std::max(call.last_asked, line_free_);
-    const double took = std::chrono::duration<double, std::milli>(call.last_good - since).count();
-    round_trip_.learn(std::clamp(took, 0.0, 500.0));
+    const double took = std::chrono::duration<double, std::milli>(SteadyClock::now() - asked).count();
+    round_trip_.learn(std::clamp(took, 0.0, 2000.0));
     backoff_ = 0;
 }
 
@@ -319,7 +323,6 @@ Status AgentClient::wait(Call& call) {
             went_badly();
         }
     }
-    call.twice = true;
     call.last_asked = now;
     return ask(call, true);
 }
@@ -327,7 +330,14 @@ Status AgentClient::wait(Call& call) {
 // A sign is waited for from when the line has carried what was said, and as long as anything comes.
 SteadyClock::time_point AgentClient::ask_again_at(const Call& call) const {
     const auto quiet_since = std::max({call.last_asked, console_.last_frame_byte(), line_free_});
-    return quiet_since + (call.hurry ? std::chrono::milliseconds(kAfterDamage) : patience(call));
+    if (!call.hurry) {
+        return quiet_since + patience(call);
+    }
+    // What was damaged may have been said because of an older question. One question in the time of an answer, however
+    // much is damaged: more of them would keep a slow machine busy with nothing but answers, of which as many are
+    // damaged.
+    const auto answered = std::max(call.last_asked, line_free_) + round_trip_.mean();
+    return std::max(answered, quiet_since + std::chrono::milliseconds(kAfterDamage));
 }
 
 // Grows with whatever the call has got further by.
@@ -365,6 +375,21 @@ bool AgentClient::complete(const Call& call) {
 Status AgentClient::ask(Call& call, bool again) {
     counts_.resent += again ? 1 : 0;
     call.burst = call.over = call.damage = call.hurry = false;
+    turn_ = turn_ % agent::kTurns + 1;
+    const std::uint64_t before = counts_.sent;
+    const std::uint32_t put_until = call.put_until;
+    Status said = put_or_get(call, again);
+    if (said && counts_.sent != before && quality_.harmed() > kBadLine) {
+        call.put_until = put_until;
+        said = put_or_get(call, again);
+    }
+    if (counts_.sent != before) {
+        asked_at_[turn_] = std::max(SteadyClock::now(), line_free_);
+    }
+    return said;
+}
+
+Status AgentClient::put_or_get(Call& call, bool again) {
     if (!call.known || call.state.phase == Phase::collecting) {
         return put(call, again);
     }
@@ -380,10 +405,9 @@ Status AgentClient::ask(Call& call, bool again) {
 Status AgentClient::put(Call& call, bool again) {
     const std::size_t piece = quality_.piece();
     const std::size_t whole = call.argument.size();
-    const auto hint = static_cast<std::uint8_t>(std::bit_width(piece) - 1);
+    const auto hint = static_cast<std::uint8_t>((std::bit_width(piece) - 1) << 4 | agent::in_turn(turn_));
     if (call.known && call.state.phase != Phase::collecting) { // a question only: an empty piece
-        return send(
-            {frame::Type::put, static_cast<std::uint8_t>(hint << 4), call.id, static_cast<std::uint32_t>(whole), {}});
+        return send({frame::Type::put, hint, call.id, static_cast<std::uint32_t>(whole), {}});
     }
     std::size_t at = again ? call.accepted : std::max(call.put_until, call.accepted);
     const std::size_t end = std::min(whole, call.accepted + piece * put_window());
@@ -392,7 +416,7 @@ Status AgentClient::put(Call& call, bool again) {
         if (count == 0 && whole != 0) {
             break;
         }
-        const auto flags = static_cast<std::uint8_t>(hint << 4 | (at + count == whole ? agent::kLast : 0));
+        const auto flags = static_cast<std::uint8_t>(hint | (at + count == whole ? agent::kLast : 0));
         Status sent =
             send({frame::Type::put, flags, call.id, static_cast<std::uint32_t>(at), call.argument.subspan(at, count)});
         if (!sent) {
@@ -401,7 +425,6 @@ Status AgentClient::put(Call& call, bool again) {
         at += count;
     } while (at < end);
     call.put_until = static_cast<std::uint32_t>(at);
-    call.timing = !outcome_awaited(call);
     return Nothing{};
 }
 
@@ -412,14 +435,13 @@ Status AgentClient::get(Call& call, int stream) {
     const Wanted wanted = call.streams[stream].wanted(call.state.size[stream], piece, pieces);
     call.wanted[stream] = wanted;
     call.burst = wanted.pieces > 1;
-    call.timing = true;
     std::array<std::uint8_t, 14> payload{};
     frame::put_u32(payload.data(), wanted.until - wanted.from);
     frame::put_u16(&payload[4], piece);
     put_u64(&payload[6], wanted.skip);
     const std::size_t length = wanted.skip != 0 ? payload.size() : 6;
     const bool done = call.state.phase == Phase::done;
-    const auto flags = static_cast<std::uint8_t>(stream | (done ? agent::kDoneKnown : 0));
+    const auto flags = static_cast<std::uint8_t>(stream | agent::in_turn(turn_) | (done ? agent::kDoneKnown : 0));
     return send({frame::Type::get, flags, call.id, wanted.from, std::span(payload).first(length)});
 }
 
@@ -433,7 +455,7 @@ Status AgentClient::take(Call& call, const InboundFrame& frame) {
     if (frame.type == frame::Type::state && frame.payload.size() >= agent::kStateSize) {
         went_well(frame);
         take_state(call, frame);
-    } else if (frame.type == frame::Type::data && frame.flags < 2) {
+    } else if (frame.type == frame::Type::data) {
         went_well(frame);
         take_data(call, frame);
     }
@@ -462,8 +484,9 @@ void AgentClient::take_state(Call& call, const InboundFrame& frame) {
 
 void AgentClient::take_data(Call& call, const InboundFrame& frame) {
     const auto* bytes = reinterpret_cast<const char*>(frame.payload.data());
-    call.streams[frame.flags].put(frame.offset, {bytes, frame.payload.size()});
-    const Wanted& wanted = call.wanted[frame.flags];
+    const unsigned stream = frame.flags & 1u;
+    call.streams[stream].put(frame.offset, {bytes, frame.payload.size()});
+    const Wanted& wanted = call.wanted[stream];
     call.over = call.over || (call.burst && frame.offset == wanted.last);
 }
 
@@ -544,7 +567,7 @@ std::chrono::milliseconds AgentClient::patience(const Call& call) const {
         return options_.heartbeat * 5 / 2;
     }
     const double work = outcome_awaited(call) ? static_cast<double>(agent::kFirstState.count()) : 0;
-    const double wait = std::clamp(round_trip_.patience(), 20.0, 1000.0) * (1u << backoff_);
+    const double wait = std::clamp(round_trip_.patience(), 20.0, 2000.0) * (1u << backoff_);
     return std::chrono::milliseconds(static_cast<std::int64_t>(work + std::min(wait, 2000.0)));
 }
 

@@ -2,6 +2,7 @@
 // AgentClient: the controller's side of hil-agent.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <functional>
 #include <string>
@@ -77,6 +78,9 @@ class AgentClient {
         double deviation_ms = 5;
         void learn(double took);
         [[nodiscard]] double patience() const { return mean_ms + 4 * deviation_ms; }
+        [[nodiscard]] std::chrono::microseconds mean() const {
+            return std::chrono::microseconds(static_cast<std::int64_t>(1000 * mean_ms));
+        }
     };
     struct Call {
         std::uint32_t id = 0;
@@ -97,8 +101,6 @@ class AgentClient {
         bool over = false;   // the last of them has come
         bool damage = false; // a damaged frame was seen since the last question
         bool hurry = false;  // it was the question, or its only answer: nothing more can be coming
-        bool twice = false;  // the question was repeated: the time to the answer is no round trip (Karn's rule)
-        bool timing = false; // the question is one that the agent answers at once, and no answer came yet
     };
 
     [[nodiscard]] Call begin(std::span<const std::uint8_t> argument, const AgentCommand* command,
@@ -109,8 +111,9 @@ class AgentClient {
     void hear_damage(Call& call, bool complaint);
     Status hear(Call& call, const InboundFrame& frame);
     Status wait(Call& call);
-    void learn_round_trip(Call& call);
+    void learn_round_trip(const InboundFrame& frame);
     Status ask(Call& call, bool again);
+    Status put_or_get(Call& call, bool again);
     Status put(Call& call, bool again);
     Status get(Call& call, int stream);
     Status take(Call& call, const InboundFrame& frame);
@@ -144,6 +147,8 @@ class AgentClient {
     LineQuality quality_;
     unsigned successes_ = 0; // good frames in a row
     RoundTrip round_trip_;
+    unsigned turn_ = 0;                                                 // of the last question
+    std::array<SteadyClock::time_point, agent::kTurns + 1> asked_at_{}; // by turn; zero: answered, or never asked
     SteadyClock::time_point line_free_{}; // when all that was sent has left, on a line with a known rate
     unsigned backoff_ = 0;
     AgentCounts counts_;
