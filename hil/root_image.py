@@ -25,6 +25,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -217,9 +218,11 @@ def root_image(spec: ImageSpec, inputs: ImageInputs, out: Path | None = None, re
         name = digest[:16] + (".cpio.gz" if spec.compression == "gzip" else ".cpio")
         initramfs = places.cache() / "images" / name
         with locked(initramfs.parent / ".lock"):
-            _forget_old(initramfs.parent)
+            with suppress(OSError):  # a cache that may only be read
+                _forget_old(initramfs.parent)
             if initramfs.exists():
-                os.utime(initramfs)
+                with suppress(OSError):
+                    os.utime(initramfs)
             else:
                 _replace(initramfs, gzip.compress(content, 1, mtime=0) if spec.compression == "gzip" else content)
         manifest: dict[str, object] = {

@@ -12,6 +12,7 @@ made once and kept: the same key means the same bytes. ``refresh`` asks the arch
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import gzip
 import hashlib
@@ -129,9 +130,16 @@ def mirrors() -> tuple[str, str]:
 
 @contextmanager
 def locked(path: Path) -> Iterator[None]:
-    """Holds an exclusive lock on a file: one run makes a cache entry, the others wait for it."""
+    """Holds an exclusive lock on a file: one run makes a cache entry, the others wait. A cache that somebody else
+    filled may be read-only: its lock need only be there."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w") as stream:
+    try:
+        opened = path.open("a")
+    except OSError as error:
+        if error.errno not in (errno.EROFS, errno.EACCES, errno.EPERM) or not path.exists():
+            raise
+        opened = path.open()
+    with opened as stream:
         fcntl.flock(stream, fcntl.LOCK_EX)
         yield
 

@@ -196,7 +196,7 @@ class Case {
 
     void advance(Clock::duration by) {
         now_ += by;
-        paused_ = paused_ || by > milliseconds(10);
+        paused_ = now_ - begin_ > milliseconds(10);
     }
 
     void end(unsigned how) {
@@ -305,7 +305,7 @@ class Case {
     std::uint64_t spliced_ = 0; // splices that are counted in
     std::size_t splices_ = 0;   // the bytes of them
     std::size_t last_splice_ = 0;
-    bool paused_ = false; // the clock jumped far enough to end a run
+    bool paused_ = false; // enough time has passed to end a run
     bool drained_ = true; // at the end nothing was held back
     bool ended_ = false;  // a read said so
 };

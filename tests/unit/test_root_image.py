@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import gzip
+import errno
 import json
 import os
 import subprocess
@@ -227,6 +228,26 @@ def test_cache_that_cannot_be_written(tmp_path: Path, monkeypatch: pytest.Monkey
     monkeypatch.setenv("HIL_CACHE", str(blocked / "cache"))
     with pytest.raises(ImageError, match="Not a directory.*HIL_CACHE"):
         root_packages(ImageSpec.load(SPEC_FILE))
+
+
+def test_a_cache_that_somebody_else_filled(
+    spec: ImageSpec, hypervisor: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As in a container's image, or below a home directory that may only be read."""
+    made = root_image(spec, ImageInputs(hypervisor=hypervisor))
+
+    def refused(path: object = "", *rest: object, **more: object) -> None:
+        raise OSError(errno.EROFS, "Read-only file system", str(path))
+
+    opened = Path.open
+    monkeypatch.setattr(
+        Path, "open", lambda path, mode="r", **more: opened(path, mode, **more) if "r" in mode else refused(path)
+    )
+    for name in ("os.utime", "os.rename", "pathlib.Path.unlink", "tempfile.mkstemp"):
+        monkeypatch.setattr(name, refused)
+    assert root_image(spec, ImageInputs(hypervisor=hypervisor)) == made
+    with pytest.raises(ImageError, match="Read-only file system"):
+        root_image(spec, ImageInputs())
 
 
 def test_command_line_reports_errors(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
