@@ -5,8 +5,11 @@ from __future__ import annotations
 
 import importlib
 import io
+import os
 import sys
+import threading
 import traceback
+from typing import NoReturn
 
 import click
 
@@ -120,7 +123,20 @@ def main() -> None:
         traceback.print_exc()
         _say("that is a mistake in hil itself: nothing is known about the system under test")
         code = Outcome.INFRASTRUCTURE_ERROR.exit_code
-    sys.exit(code if isinstance(code, int) else 0)
+    _leave(code if isinstance(code, int) else 0)
+
+
+def _leave(code: int) -> NoReturn:
+    """Ends the process. A thread that was broken off may still be in the C++ library: then Python's way of ending, which
+    unwinds it there, would be an abort instead of the exit code."""
+    if any(thread.daemon and thread.is_alive() for thread in threading.enumerate()):
+        for stream in (sys.stdout, sys.stderr):
+            try:
+                stream.flush()
+            except (OSError, ValueError):  # whoever read it has gone
+                pass
+        os._exit(code)
+    sys.exit(code)
 
 
 def _show(error: click.ClickException) -> None:

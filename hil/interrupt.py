@@ -52,11 +52,19 @@ class Interrupts:
 
     def __enter__(self) -> Interrupts:
         for number in SIGNALS:
+            if number is signal.SIGHUP and signal.getsignal(number) is signal.SIG_IGN:
+                continue  # nohup: it is to go on when the terminal closes
             self._before[number] = signal.signal(number, self._handle)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        """After an interruption a further signal ends the process, with the exit code that it has anyway: whatever is
+        still to be told is not worth more than that."""
         for number, handler in self._before.items():
-            signal.signal(number, handler)
+            signal.signal(number, _end if self.what else handler)
+
+
+def _end(number: int, frame: FrameType | None) -> None:
+    os._exit(EXIT_INTERRUPTED)

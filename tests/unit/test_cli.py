@@ -247,6 +247,50 @@ def test_no_number_is_no_number(words: list[str]) -> None:
     assert result.returncode == 2 and "'nan' is no number from 0 to" in result.stderr
 
 
+def test_a_thread_in_the_library_does_not_change_the_exit_code() -> None:
+    """Python ends such a thread by unwinding it, which the C++ in between answers with an abort."""
+    code = """if True:
+        import os, pty, threading, time
+        import _hil
+        from hil import cli
+        def command(**ignored):
+            console = _hil.Console(f"fd:{pty.openpty()[0]}", "", "", start=time.monotonic())
+            def broken_off():
+                while True:
+                    console.read(0.001)
+            threading.Thread(target=broken_off, daemon=True).start()
+            time.sleep(0.2)
+            print("told")
+            return 7
+        cli.root.main = command
+        cli.main()
+    """
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (7, "told\n", "")
+
+
+@pytest.mark.parametrize(
+    ("before", "sent", "code"),
+    [("DFL", "SIGHUP, SIGHUP", 130), ("DFL", "SIGINT, SIGTERM", 130), ("IGN", "SIGHUP, SIGHUP", 0)],
+)
+def test_a_second_signal_after_the_run_has_its_verdict(before: str, sent: str, code: int) -> None:
+    """It may come while the summary is shown. Under nohup(1) the terminal's end is no signal at all."""
+    source = f"""if True:
+        import os, signal
+        from signal import SIGHUP, SIGINT, SIGTERM
+        signal.signal(SIGHUP, signal.SIG_{before})
+        from hil.interrupt import Interrupts
+        first, second = {sent}
+        with Interrupts():
+            try:
+                os.kill(os.getpid(), first)
+            except KeyboardInterrupt:
+                pass
+        os.kill(os.getpid(), second)
+    """
+    assert subprocess.run([sys.executable, "-c", source], timeout=60, check=False).returncode == code
+
+
 @pytest.mark.parametrize(
     "words", [["console", "--target", "qemu"], ["run", "--keep", "--target", "qemu", "ivshmem-latency"]]
 )
