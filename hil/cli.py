@@ -127,7 +127,7 @@ def main() -> None:
 
 
 def _leave(code: int) -> NoReturn:
-    """Ends the process. A thread that was broken off may still be in the C++ library: then Python's way of ending, which
+    """Ends the process. A thread that was broken off may still be in the C++ library: Python's way of ending, which
     unwinds it there, would be an abort instead of the exit code."""
     if any(thread.daemon and thread.is_alive() for thread in threading.enumerate()):
         for stream in (sys.stdout, sys.stderr):

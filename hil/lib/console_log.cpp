@@ -43,7 +43,8 @@ Status ConsoleLog::begin_times(const std::string& path) {
     std::array<char, kHeader.size()> found{};
     const ssize_t count = pread(times_.get(), found.data(), found.size(), 0);
     if (count == 0) {
-        return write_all(times_.get(), kHeader);
+        Status begun = write_all(times_.get(), kHeader);
+        return begun ? begun : Status(Error{"cannot write the console's log " + path + ": " + begun.error().message});
     }
     if (count < 0 || std::string_view(found.data(), static_cast<std::size_t>(count)) != kHeader) {
         return Error{"cannot go on with the console's log " + path + ": it is of another form"};
@@ -57,10 +58,16 @@ Status ConsoleLog::append(std::span<const char> bytes, std::chrono::nanoseconds 
     if (!raw_.open() || failed_ || bytes.empty()) {
         return Nothing{};
     }
-    if (Status status = write_all(raw_.get(), bytes); !status) {
-        return status;
+    Status written = write_all(raw_.get(), bytes);
+    if (written) {
+        written = write_all(times_.get(), date);
     }
-    return write_all(times_.get(), date);
+    if (!written) {
+        failed_ = true;
+        return Error{"the console's log is incomplete from byte " + std::to_string(offset_ - bytes.size()) +
+                     " on: " + written.error().message};
+    }
+    return Nothing{};
 }
 
 // The next piece's entry in console.times.
@@ -85,9 +92,7 @@ Status ConsoleLog::write_all(int fd, std::span<const char> bytes) {
             continue;
         }
         if (count < 0) {
-            failed_ = true;
-            return Error{"the console's log is incomplete from byte " + std::to_string(offset_ - bytes.size()) +
-                         " on: " + std::strerror(errno)};
+            return Error{std::strerror(errno)};
         }
         bytes = bytes.subspan(static_cast<std::size_t>(count));
     }

@@ -25,7 +25,7 @@ class ConsoleLog {
     [[nodiscard]] std::uint64_t offset() const { return offset_; }
 
   private:
-    Status write_all(int fd, std::span<const char> bytes);
+    static Status write_all(int fd, std::span<const char> bytes);
     Status begin_times(const std::string& path);
     [[nodiscard]] std::string dated(std::uint64_t nanoseconds);
     FileDescriptor raw_;

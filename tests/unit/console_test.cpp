@@ -3,8 +3,10 @@
 #include "hil/lib/console.hpp"
 
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 
+#include <csignal>
 #include <filesystem>
 #include <fstream>
 #include <random>
@@ -146,6 +148,41 @@ TEST(Console, KeepsEveryRawByteWithItsTime) {
     }
     EXPECT_LT(pieces.back().first, all.size());
     EXPECT_LT(pieces.back().second, static_cast<std::uint64_t>(std::chrono::nanoseconds(10s).count()));
+}
+
+// No file may grow beyond so many bytes, as on a full disk.
+struct FullDisk {
+    rlimit before{};
+    explicit FullDisk(rlim_t bytes) {
+        (void)std::signal(SIGXFSZ, SIG_IGN);
+        (void)getrlimit(RLIMIT_FSIZE, &before);
+        const rlimit small{bytes, before.rlim_max};
+        (void)setrlimit(RLIMIT_FSIZE, &small);
+    }
+    ~FullDisk() { (void)setrlimit(RLIMIT_FSIZE, &before); }
+};
+
+TEST(ConsoleLog, SaysWhereADiskThatIsFullEndsIt) {
+    const Directory directory;
+    const std::string raw = directory.path + "/raw";
+    const std::string times = directory.path + "/times";
+    std::string none;
+    {
+        const FullDisk full(5);
+        none = ConsoleLog::create(raw, times).error().message;
+    }
+    EXPECT_EQ(none, "cannot write the console's log " + times + ": File too large");
+    std::filesystem::remove(times);
+    auto log = ConsoleLog::create(raw, times);
+    ASSERT_TRUE(log);
+    EXPECT_TRUE(log->append(std::string_view("0123456789"), 1s));
+    std::string cut;
+    {
+        const FullDisk full(std::filesystem::file_size(times));
+        cut = log->append(std::string_view("abc"), 2s).error().message;
+    }
+    EXPECT_EQ(cut, "the console's log is incomplete from byte 10 on: File too large");
+    EXPECT_TRUE(log->append(std::string_view("def"), 3s)) << "told once";
 }
 
 TEST(ConsoleLog, GoesOnInTheFilesOfAnEarlierOneAndInNoOthers) {
