@@ -60,6 +60,8 @@ class ChaosStream : public Stream {
     [[nodiscard]] std::optional<std::chrono::steady_clock::time_point> due() const override;
     [[nodiscard]] Clock::time_point rests_until() const override { return rests_until_; }
     [[nodiscard]] const ChaosCounts& counts() const { return counts_; }
+    /// Whether bytes that write() took are still to be carried to the machine, by the next reads and writes.
+    [[nodiscard]] bool leaving() const { return !leaving_.empty() && !cut_ && !ended_; }
     /// The stream underneath, given back: null when it has said, to a read or a write, that it has ended itself.
     std::unique_ptr<Stream> take() { return ended_ ? nullptr : std::move(inner_); }
 

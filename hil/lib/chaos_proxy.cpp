@@ -21,6 +21,8 @@ using namespace std::chrono_literals;
 using Clock = std::chrono::steady_clock;
 
 constexpr auto kTick = 100ms;
+constexpr auto kLastWords = 5s; // for a side that takes nothing: the next user is waiting
+constexpr int kLastWordsTick = 2;
 constexpr std::size_t kMaxWaiting = 64 * 1024; // bytes that one side has not taken yet: then the other is not read
 constexpr std::string_view kUnix = "unix:";
 
@@ -45,6 +47,22 @@ struct Pipe {
 
 short interest(bool reads, bool writes) {
     return static_cast<short>((reads ? POLLIN : 0) | (writes ? POLLOUT : 0));
+}
+
+// Whichever side has ended, the other gets what was said before.
+void last_words(ChaosStream& machine, Stream& user, Pipe& to_machine, Pipe& to_user,
+                const std::function<bool()>& interrupted) {
+    const auto end = Clock::now() + kLastWords;
+    while ((!to_user.waiting.empty() || !to_machine.waiting.empty() || machine.leaving()) && Clock::now() < end &&
+           !interrupted()) {
+        if (!to_user.drain(user)) {
+            to_user.waiting.clear();
+        }
+        if (!to_machine.drain(machine)) {
+            to_machine.waiting.clear();
+        }
+        (void)poll(nullptr, 0, kLastWordsTick);
+    }
 }
 
 } // namespace
@@ -142,7 +160,8 @@ Result<std::unique_ptr<ChaosStream>> ChaosProxy::open_machine(const std::functio
 void ChaosProxy::carry(ChaosStream& machine, Stream& user, const std::function<bool()>& interrupted) {
     Pipe to_user;
     Pipe to_machine;
-    for (bool open = true; open && !interrupted();) {
+    bool open = true;
+    while (open && !interrupted()) {
         auto wait = kTick;
         if (const auto due = machine.due()) {
             wait = std::clamp(std::chrono::ceil<std::chrono::milliseconds>(*due - Clock::now()), 0ms, kTick);
@@ -170,6 +189,7 @@ void ChaosProxy::carry(ChaosStream& machine, Stream& user, const std::function<b
             open = to_user.drain(user) && open;
         }
     }
+    last_words(machine, user, to_machine, to_user, interrupted);
 }
 
 void ChaosProxy::add(const ChaosCounts& counts) {

@@ -335,6 +335,52 @@ TEST(ChaosProxy, CarriesBothWaysAndOutlivesItsUsers) {
     }
 }
 
+// A side that ends has often just said the most important thing: a panic, or the one command of a script.
+TEST(ChaosProxy, LosesNoLastWordsOfASideThatEnds) {
+    const Directory directory;
+    const std::string offer = "unix:" + directory.path + "/p";
+    const std::string text(300'000, 'x');
+    for (const bool machine_ends : {true, false}) {
+        std::array<int, 2> ends{};
+        ASSERT_EQ(socketpair(AF_UNIX, SOCK_STREAM, 0, ends.data()), 0);
+        FileDescriptor line(ends[0]);
+        FileDescriptor machine(ends[1]);
+        const Serving serving("fd:" + std::to_string(line.get()), offer, machine_ends ? "" : "rate=1000000");
+        line.reset(); // the proxy has its own
+        auto user = open_or_fail(serving.proxy->where());
+        std::string got;
+        std::thread speaks([&] {
+            for (std::size_t at = 0; at < text.size();) {
+                const std::string_view rest = std::string_view(text).substr(at);
+                const ssize_t count =
+                    machine_ends ? ::write(machine.get(), rest.data(), rest.size())
+                                 : static_cast<ssize_t>(user->write(std::span(rest.data(), rest.size())).count);
+                at += count > 0 ? static_cast<std::size_t>(count) : 0;
+            }
+            machine_ends ? machine.reset() : user.reset();
+        });
+        std::array<char, 1000> buffer{};
+        for (const auto end = std::chrono::steady_clock::now() + 20s; std::chrono::steady_clock::now() < end;) {
+            if (machine_ends) {
+                const Transfer read = user->read(buffer);
+                got.append(buffer.data(), read.count);
+                if (read.state != StreamState::open) {
+                    break;
+                }
+            } else if (const ssize_t count = recv(machine.get(), buffer.data(), buffer.size(), MSG_DONTWAIT);
+                       count > 0) {
+                got.append(buffer.data(), static_cast<std::size_t>(count));
+            }
+            if (got.size() >= text.size()) {
+                break;
+            }
+            std::this_thread::sleep_for(100us);
+        }
+        speaks.join();
+        EXPECT_EQ(got.size(), text.size()) << (machine_ends ? "the machine ended" : "the user ended");
+    }
+}
+
 TEST(ChaosProxy, RefusesWhatItCannotOffer) {
     EXPECT_FALSE(ChaosProxy::create("unix:/x", "tcp:1", {}));
     EXPECT_FALSE(ChaosProxy::create("typo:/x", "pty", {}));
