@@ -197,10 +197,14 @@ int gaol_cell_create(const struct jh_cell_create __user *source)
 	}
 	cpumask_copy(&cell->cpus, &cpus);
 	error = create(config, arguments.config_size, cell);
-	if (error)
+	if (error) {
 		gaol_cell_drop(cell);
-	else if (gaol_cell_publish(cell))
+		goto free_config;
+	}
+	if (gaol_cell_publish(cell))
 		pr_warn("cell \"%s\" is incomplete in sysfs\n", cell->name);
+	printk(KERN_INFO "Created Jailhouse cell \"%s\"\n",
+	       cell->name); /* word by word, as scripts know it: no prefix */
 free_config:
 	kfree(config);
 	return error;
@@ -228,6 +232,7 @@ static int destroy(struct gaol_cell *cell)
 	cpumask_or(&gaol.root->cpus, &gaol.root->cpus, &cell->cpus);
 	gaol_cell_update_statistics(gaol.root);
 	bring_online(&cell->taken);
+	printk(KERN_INFO "Destroyed Jailhouse cell \"%s\"\n", cell->name);
 	gaol_cell_drop(cell);
 	return 0;
 }

@@ -20,11 +20,9 @@ DEFINE_MUTEX(gaol_console_lock);
 /* 0: it can be read. Call under gaol_console_lock, like all of this file's functions but gaol_console_read. */
 int gaol_console_state(void)
 {
-	if (!READ_ONCE(gaol.enabled))
-		return -ENODEV;
-	if (!gaol.console_permitted)
-		return -EPERM;
-	return gaol.console ? 0 : -ENODEV;
+	if (gaol.console)
+		return 0;
+	return READ_ONCE(gaol.enabled) && !gaol.console_permitted ? -EPERM : -ENODEV;
 }
 
 /* Position of the oldest character that the ring still has. */
@@ -45,6 +43,8 @@ size_t gaol_console_copy(char *buffer, size_t size, u64 *position, u64 *lost)
 	size_t count, index;
 
 	*lost = 0;
+	if (*position > READ_ONCE(gaol.console->written))
+		*position = oldest; /* of another hypervisor, that has gone meanwhile */
 	if (*position < oldest) {
 		*lost = oldest - *position;
 		*position = oldest;
@@ -85,6 +85,7 @@ void gaol_console_last_line(const struct gaol_console *console, char *line, size
 
 static ssize_t read_some(char __user *buffer, size_t size, loff_t *offset)
 {
+	bool over = !READ_ONCE(gaol.enabled); /* asked first: what it said last is read before the end */
 	u64 position, lost;
 	char chunk[CHUNK];
 	size_t count;
@@ -103,7 +104,7 @@ static ssize_t read_some(char __user *buffer, size_t size, loff_t *offset)
 	if (lost)
 		pr_warn_ratelimited("virtual console: %llu characters were lost, the reader was too slow\n", lost);
 	if (!count)
-		return -EAGAIN;
+		return over ? 0 : -EAGAIN;
 	if (copy_to_user(buffer, chunk, count))
 		return -EFAULT;
 	*offset = position;

@@ -31,13 +31,14 @@ struct gaol_cell {
 	struct jh_memory *regions;
 };
 
-/* The running hypervisor; all zero while there is none. */
+/* The running hypervisor; all zero while there is none, but for its console. */
 struct gaol_hypervisor {
 	bool enabled;
 	bool console_permitted;
 	phys_addr_t base;
 	u64 size;
-	struct gaol_console *console; /* read-only view, NULL where there is none; under gaol_console_lock */
+	struct gaol_console *console;	   /* read-only view, NULL where there is none; under gaol_console_lock */
+	struct gaol_console *kept_console; /* what the last hypervisor said; `console` once that is gone */
 	struct gaol_cell *root;
 	struct list_head cells; /* all cells by id, the root cell first */
 };

@@ -133,6 +133,9 @@ static int place_and_launch(const struct firmware *firmware, const struct jh_sys
 static void map_console(const struct jh_system *config, u64 offset)
 {
 	mutex_lock(&gaol_console_lock);
+	kfree(gaol.kept_console);
+	gaol.kept_console = NULL;
+	gaol.console = NULL;
 	gaol.console_permitted = config->flags & JH_SYS_VIRTUAL_CONSOLE;
 	if (gaol.console_permitted && offset) {
 		gaol.console = memremap(gaol.base + offset, sizeof(*gaol.console), MEMREMAP_WB);
@@ -142,12 +145,15 @@ static void map_console(const struct jh_system *config, u64 offset)
 	mutex_unlock(&gaol_console_lock);
 }
 
+/* What a hypervisor has said can be read until the next one starts. */
 static void unmap_console(void)
 {
 	mutex_lock(&gaol_console_lock);
-	if (gaol.console)
+	if (gaol.console) {
+		gaol.kept_console = kmemdup(gaol.console, sizeof(*gaol.console), GFP_KERNEL);
 		memunmap(gaol.console);
-	gaol.console = NULL;
+	}
+	gaol.console = gaol.kept_console;
 	gaol.console_permitted = false;
 	mutex_unlock(&gaol_console_lock);
 }

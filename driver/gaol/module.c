@@ -4,6 +4,7 @@
 #include <linux/fs.h>
 #include <linux/miscdevice.h>
 #include <linux/module.h>
+#include <linux/slab.h>
 #include <linux/uaccess.h>
 
 #include "gaol.h"
@@ -74,6 +75,7 @@ static void __exit gaol_exit(void)
 {
 	misc_deregister(&device);
 	gaol_sysfs_exit();
+	kfree(gaol.kept_console);
 }
 
 module_init(gaol_init);

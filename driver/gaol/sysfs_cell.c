@@ -147,8 +147,8 @@ STATISTIC(mmio, JH_STAT_MMIO);
 STATISTIC(management, JH_STAT_MANAGEMENT);
 STATISTIC(hypercall, JH_STAT_HYPERCALL);
 STATISTIC(maintenance, JH_STAT_ARM_MAINTENANCE);
-STATISTIC(virq, JH_STAT_ARM_VIRQ);
-STATISTIC(vsgi, JH_STAT_ARM_VSGI);
+STATISTIC(virt_irq, JH_STAT_ARM_VIRQ);
+STATISTIC(virt_sgi, JH_STAT_ARM_VSGI);
 STATISTIC(psci, JH_STAT_ARM_PSCI);
 STATISTIC(smccc, JH_STAT_ARM_SMCCC);
 STATISTIC(cp15, JH_STAT_ARM_CP15);
@@ -159,8 +159,8 @@ static struct attribute *statistics_attrs[] = {
 	&management_statistic.attribute,
 	&hypercall_statistic.attribute,
 	&maintenance_statistic.attribute,
-	&virq_statistic.attribute,
-	&vsgi_statistic.attribute,
+	&virt_irq_statistic.attribute,
+	&virt_sgi_statistic.attribute,
 	&psci_statistic.attribute,
 	&smccc_statistic.attribute,
 	&cp15_statistic.attribute,

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // jailhouse: the command line of /dev/jailhouse. Same commands, texts and exit codes for gaol and for Jailhouse.
+#include "abi/cell_config.h"
 #include "command.hpp"
 
 #include <cstdio>
@@ -35,13 +36,15 @@ int usage(const char* complaint) {
     if (complaint) {
         std::fprintf(stderr, "jailhouse: %s\n", complaint);
     }
-    std::fputs("Usage: jailhouse COMMAND\n"
+    std::fputs("Usage: jailhouse { COMMAND | --help | --version }\n"
+               "\n"
+               "Available commands:\n"
                "   enable SYSCONFIG\n"
                "   disable\n"
                "   console [-f | --follow]\n"
                "   cell create CELLCONFIG\n"
                "   cell list\n"
-               "   cell load { ID | [--name] NAME } { IMAGE | { -s | --string } \"TEXT\" }\n"
+               "   cell load { ID | [--name] NAME } { IMAGE | { -s | --string } \"STRING\" }\n"
                "             [-a | --address ADDRESS] ...\n"
                "   cell start { ID | [--name] NAME }\n"
                "   cell shutdown { ID | [--name] NAME }\n"
@@ -59,6 +62,10 @@ int main(int argc, char** argv) {
     const std::string_view name = words[1];
     if (name == "-h" || name == "--help") {
         return usage(nullptr);
+    }
+    if (name == "--version") {
+        std::printf("jailhouse: the tool of gaol %s, configs of revision %d\n", GAOL_VERSION, JH_CONFIG_REVISION);
+        return 0;
     }
     if (name == "cell") {
         if (words.size() < 3) {

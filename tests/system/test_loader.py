@@ -140,6 +140,29 @@ def test_users_who_are_killed_while_they_enable_and_disable_leave_nothing(boot: 
     assert bed.watch.traps == []
 
 
+def test_users_find_the_names_and_lines_that_they_know(boot: Boot) -> None:
+    """As Jailhouse's own module and tool have them on arm64."""
+    bed = boot(plan())
+    text(bed, f"insmod /hil/jailhouse.ko; jailhouse enable {ROOT}")
+    long = "a-name-of-thirty-one-characters"
+    text(bed, f"jailhouse cell create {like_hello(bed, long)}")
+    names = "total mmio management hypercall maintenance virt_irq virt_sgi psci smccc".split()
+    for place in ("statistics", "statistics/cpu1"):
+        text(bed, f"cd {SYSFS}/cells/1/{place} && cat {' '.join(f'vmexits_{name}' for name in names)}")
+    (row,) = [line for line in text(bed, "jailhouse cell list").splitlines() if long in line]
+    assert row.split() == ["1", f"{long}shut", "down", "1"]
+    text(bed, f"jailhouse cell destroy --name {long}")
+    said = text(bed, "dmesg | tail -n 20")
+    assert f'] Created Jailhouse cell "{long}"' in said and f'] Destroyed Jailhouse cell "{long}"' in said
+    last = "(jailhouse console -f >/tmp/heard; echo ended >>/tmp/heard) & jailhouse disable; wait; tail -n 1 /tmp/heard"
+    assert text(bed, last) == "ended"
+    for heard in ("jailhouse console", "jailhouse console -f", "cat /tmp/heard"):
+        said = text(bed, heard)
+        assert f'Created cell "{long}"' in said and said.count("Releasing CPU") == 4, heard
+    assert text(bed, "jailhouse --version").startswith("jailhouse: the tool of gaol ")
+    assert "Usage: jailhouse { COMMAND | --help | --version }\n" in text(bed, "jailhouse cell bogus 2>&1", (1,))
+
+
 def test_disable_brings_back_a_cpu_that_was_offline(boot: Boot) -> None:
     bed = boot(plan())
     text(bed, f"insmod /hil/jailhouse.ko; jailhouse enable {ROOT}; echo 0 >/sys/devices/system/cpu/cpu1/online")

@@ -130,7 +130,7 @@ void instruction_abort(PerCpu& cpu, Frame& frame, Syndrome syndrome) {
 
 void hypervisor_call(PerCpu& cpu, Frame& frame, Syndrome syndrome) {
     if (syndrome.immediate() != JH_HVC_IMMEDIATE) {
-        violation(cpu, frame, "unhandled trap", syndrome);
+        violation(cpu, frame, "forbidden access", syndrome);
         return;
     }
     if (frame.x[0] == JH_HC_DISABLE) {
