@@ -292,9 +292,11 @@ void hand_back(Cell& cell) {
 
 /// The cell is gone afterwards. What takes long, cleaning its memory and taking its tables apart, holds nobody.
 void tear_down(Cell* cell) {
+    const CpuSet cpus = cell->cpus;
     halt(*cell);
     flush_cell_memory(*cell);
     hand_back(*cell);
+    { const Suspension again(cpus); } // who is held a second time has loaded the root's tables (turn_off)
     free_cell(cell);
 }
 
