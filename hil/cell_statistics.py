@@ -106,7 +106,7 @@ def difference(before: Mapping[str, CellExits], after: Mapping[str, CellExits]) 
 
 
 def sentence(grown: Mapping[str, Mapping[str, int]]) -> str:
-    """`ivshmem-latency 10,021 (virq 10,002, mmio 19); …`; empty when nothing was counted."""
+    """`ivshmem-latency 10,021 (virt_irq 10,002, mmio 19); …`; empty when nothing was counted."""
     parts = []
     for name, by in grown.items():
         reasons = sorted(((count, reason) for reason, count in by.items() if reason != "total"), reverse=True)
