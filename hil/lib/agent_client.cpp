@@ -42,7 +42,7 @@ constexpr unsigned kHellos = 4;             // in the high lane, before the plai
 constexpr unsigned kPatientHellos = 16;     // the same where damaged frames show that bit 7 gets through
 constexpr std::size_t kWelcomeText = 200;   // characters
 constexpr std::size_t kDriverBuffer = 4096; // characters that may be under way before ours
-constexpr unsigned kCalmAfter = 32;         // good frames in a row that make a line a good one
+constexpr double kCalmLine = 1e-4;          // a share of harmed characters up to which a line is a good one
 constexpr unsigned kFewPieces = 4;          // of an answer asked for at once, while a line may be a bad one
 constexpr unsigned kManyPieces = 32;        // the same on a good one
 constexpr std::size_t kBurst = 2048;        // bytes that are asked for at once on any line
@@ -431,7 +431,7 @@ Status AgentClient::put(Call& call, bool again) {
 Status AgentClient::get(Call& call, int stream) {
     const auto piece = static_cast<std::uint32_t>(quality_.piece());
     const auto fill = static_cast<unsigned>(kBurst / piece);
-    const unsigned pieces = successes_ > kCalmAfter ? kManyPieces : std::max(kFewPieces, fill);
+    const unsigned pieces = calm() ? kManyPieces : std::max(kFewPieces, fill);
     const Wanted wanted = call.streams[stream].wanted(call.state.size[stream], piece, pieces);
     call.wanted[stream] = wanted;
     call.burst = wanted.pieces > 1;
@@ -520,7 +520,7 @@ Status AgentClient::send(const frame::Frame& frame) {
     ++counts_.sent;
     // A frame begins a line of its own where a console may lose long ones, known to do so or not. Where a shell may
     // still be listening, the line would be a command.
-    const bool alone = options_.longest_line != 0 || (successes_ <= kCalmAfter && frame.type != frame::Type::hello);
+    const bool alone = options_.longest_line != 0 || (!calm() && frame.type != frame::Type::hello);
     const std::size_t ahead = alone ? 1 : 0;
     text[0] = '\n';
     const std::size_t length = ahead + frame::encode(frame, lane_, std::span(text).subspan(ahead));
@@ -552,12 +552,10 @@ void AgentClient::kill(const Call& call) {
 // --- What the line can take ------------------------------------------------------------------------------------------
 
 void AgentClient::went_well(const InboundFrame& frame) {
-    ++successes_;
     quality_.good(frame::text_size(frame.payload.size()));
 }
 
 void AgentClient::went_badly() {
-    successes_ = 0;
     quality_.bad();
 }
 
@@ -571,10 +569,14 @@ std::chrono::milliseconds AgentClient::patience(const Call& call) const {
     return std::chrono::milliseconds(static_cast<std::int64_t>(work + std::min(wait, 2000.0)));
 }
 
+bool AgentClient::calm() const {
+    return quality_.harmed() <= kCalmLine;
+}
+
 // The agent takes pieces of a request in order only: one that is lost costs those behind it. Small ones cost less than
 // the time until their answers.
 std::size_t AgentClient::put_window() const {
-    const bool several = successes_ > kCalmAfter ? options_.longest_line == 0 : quality_.piece() <= kSmallPiece;
+    const bool several = calm() ? options_.longest_line == 0 : quality_.piece() <= kSmallPiece;
     return several ? kPutWindow : 1;
 }
 

@@ -130,6 +130,7 @@ class AgentClient {
     /// How long the line is busy with so many characters; 0 on a line without a known rate.
     [[nodiscard]] std::chrono::milliseconds transmission(std::size_t characters) const;
     [[nodiscard]] SteadyClock::time_point ask_again_at(const Call& call) const;
+    [[nodiscard]] bool calm() const;
     [[nodiscard]] std::size_t put_window() const;
     void went_well(const InboundFrame& frame);
     void went_badly();
@@ -145,7 +146,6 @@ class AgentClient {
     AgentInfo info_;
     bool greeted_ = false;
     LineQuality quality_;
-    unsigned successes_ = 0; // good frames in a row
     RoundTrip round_trip_;
     unsigned turn_ = 0;                                                 // of the last question
     std::array<SteadyClock::time_point, agent::kTurns + 1> asked_at_{}; // by turn; zero: answered, or never asked
