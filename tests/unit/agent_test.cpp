@@ -350,6 +350,48 @@ TEST_F(AgentOnCleanLine, RunsARequestOnceHoweverOftenItComes) {
     EXPECT_EQ(content_of(log), "run\n");
 }
 
+// The end of a command is told again until the controller knows it; a question that was said twice is heeded once.
+TEST_F(AgentOnCleanLine, TellsTheEndUntilItIsKnownAndAnswersATurnOnce) {
+    constexpr std::uint32_t id = 0x123u << agent::kCounterBits | 1;
+    const auto say = [&](frame::Type type, std::uint8_t flags, std::uint32_t of, std::string_view payload) {
+        std::array<char, frame::kMaxText> text{};
+        const frame::Frame frame{
+            type, flags, of, 0, {reinterpret_cast<const std::uint8_t*>(payload.data()), payload.size()}};
+        ASSERT_TRUE(bench.console->write({text.data(), frame::encode(frame, frame::Lane::high, text)}, 1s));
+    };
+    struct Heard {
+        unsigned ends = 0;   // states of a command that is done
+        unsigned pieces = 0; // of its output
+        unsigned turns = 0;  // of frames that answer
+    };
+    const auto hear = [&](std::chrono::milliseconds time) {
+        Heard heard;
+        for (const auto end = SteadyClock::now() + time; const auto frame = bench.console->next_frame(end);) {
+            const bool state = frame->type == frame::Type::state && frame->payload.size() >= agent::kStateSize;
+            heard.ends += state && agent::unpack(frame->payload.data()).phase == agent::Phase::done ? 1 : 0;
+            heard.pieces += frame->type == frame::Type::data ? 1 : 0;
+            heard.turns += frame->type == frame::Type::data ? agent::turn_of(frame->flags) : 0;
+        }
+        return heard;
+    };
+    std::string hello(12, '\0');
+    hello[7] = '\x12';
+    hello[6] = '\x30';
+    hello[8] = '\x7f';
+    const std::string get("\x40\0\0\0\x20\0", 6); // 64 bytes in pieces of 32
+    say(frame::Type::hello, 0, id & ~agent::kCounterMask, hello);
+    say(frame::Type::put, agent::kLast, id, std::string("\x01\0\0\0\0\x01", 6) + "seq 2000" + std::string(1, '\0'));
+    EXPECT_GE(hear(500ms).ends, 2u) << "said again, as nobody has answered";
+    say(frame::Type::get, agent::in_turn(3), id, get);
+    say(frame::Type::get, agent::in_turn(3), id, get);
+    const Heard unknown = hear(1000ms);
+    EXPECT_EQ(std::pair(unknown.pieces, unknown.turns), std::pair(2u, 6u));
+    EXPECT_GE(unknown.ends, 1u) << "asking for output does not mean to know of the end";
+    say(frame::Type::get, agent::in_turn(4) | agent::kDoneKnown, id, get);
+    const Heard known = hear(2500ms);
+    EXPECT_EQ(std::pair(known.pieces, known.ends), std::pair(2u, 0u));
+}
+
 TEST(Agent, NobodyThere) {
     int master = -1;
     int slave = -1;
@@ -372,6 +414,7 @@ struct Chaos {
     const char* name;
     const char* options;
     int commands;
+    unsigned most = 0; // frames that may be sent for them; 0: any number
 };
 class AgentInChaos : public testing::TestWithParam<Chaos> {};
 
@@ -402,6 +445,9 @@ TEST_P(AgentInChaos, EveryCommandIsAnsweredOnceAndRight) {
     ASSERT_TRUE(back) << back.error().message;
     EXPECT_EQ(*back, bytes);
     const AgentCounts counts = bench.client->counts();
+    if (GetParam().most != 0) {
+        EXPECT_LT(counts.sent, GetParam().most) << "each damaged answer made a question, to old questions too";
+    }
     std::printf("%-12s %5d commands %6.2f s %6llu frames sent %6llu again %6llu damaged\n", GetParam().name,
                 GetParam().commands, seconds, static_cast<unsigned long long>(counts.sent),
                 static_cast<unsigned long long>(counts.resent), static_cast<unsigned long long>(counts.damaged));
@@ -532,6 +578,7 @@ INSTANTIATE_TEST_SUITE_P(
                     Chaos{"drop", "seed=3,drop=0.01", 300}, Chaos{"double", "seed=4,duplicate=0.01", 300},
                     Chaos{"delay", "seed=5,delay=0.002,delay_ms=60", 300},
                     Chaos{"flood", "seed=6,flood=0.0003,splice=0.003", 300},
+                    Chaos{"late", "seed=8,corrupt=0.01,splice=0.002,delay=0.02,delay_ms=150", 60, 2300},
                     Chaos{"all", "seed=7,drop=0.004,duplicate=0.004,corrupt=0.004,splice=0.004,delay=0.001", 300}),
     [](const auto& about) { return about.param.name; });
 

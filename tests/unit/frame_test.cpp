@@ -185,6 +185,26 @@ TEST(Frame, AsciiSplicedIntoTheHighLaneHarmsNeither) {
     }
 }
 
+TEST(Frame, OneDamagedFrameOfTheHighLaneIsToldOnceWhereverItBrokeOff) {
+    std::mt19937 random(9);
+    const std::string text = encoded(random_frame(random, Lane::high, 30));
+    const std::string next = encoded(random_frame(random, Lane::high, 5));
+    const auto damage = [&](const std::string& bytes) {
+        const Sink sink = decoded(bytes + next);
+        EXPECT_EQ(sink.frames.size(), 1u);
+        return sink.damage;
+    };
+    EXPECT_EQ(damage(text.substr(1)), 1) << "its start was lost";
+    EXPECT_EQ(damage(text.substr(0, text.size() - 1)), 1) << "its end was lost";
+    EXPECT_EQ(damage("\xfd\xfd"), 2) << "two ends of frames that nobody saw begin";
+    for (std::size_t i = 1; i + 1 < text.size(); ++i) {
+        std::string broken = text;
+        broken[i] = '\x81'; // in no frame: it ends here, and the rest of it is not damage again
+        EXPECT_EQ(damage(broken), 1) << i;
+    }
+    EXPECT_EQ(decoded("} no frame }").damage, 0) << "in seven bits an end mark is anybody's";
+}
+
 TEST(Frame, TextWithTildesAndUtf8StaysText) {
     const std::string text = "root@board:~# echo ~{a,b} ~~ {} \xc2\xb0 \xe2\x82\xac ~{!!!!!!!!!!!!!!!!!!!!!!!!!}\n~";
     EXPECT_EQ(decoded(text).others, text);
