@@ -71,6 +71,8 @@ class Agent:
     @property
     def counts(self) -> dict[str, int]: ...
 
+AGENT_PROTOCOL: int
+
 # --- pybind/chaos.cpp ---
 
 def chaos_check(chaos: str) -> None: ...

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
@@ -24,8 +24,13 @@ BUILDS = {
     "x86_64": "host/root/hil-agent",
 }
 """The agent by what `uname -m` says, below the build directory. All are static."""
-PROTOCOL = 1
-"""driver/agent/protocol.hpp"""
+
+
+def version() -> str:
+    """What an agent that we can talk to says to --version."""
+    import _hil  # checked by hil.native.library() before anything is sent
+
+    return f"hil-agent {_hil.AGENT_PROTOCOL}"
 
 
 @dataclass(frozen=True)
@@ -33,7 +38,7 @@ class AgentFile:
     """A build of the agent. `version` is what it says to --version."""
 
     content: bytes
-    version: str = f"hil-agent {PROTOCOL}"
+    version: str = field(default_factory=version)
 
     @property
     def directory(self) -> str:

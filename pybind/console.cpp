@@ -466,4 +466,5 @@ del namedtuple
              module.attr("__dict__"));
     bind_console_class(module);
     bind_agent_class(module);
+    module.attr("AGENT_PROTOCOL") = hil::agent::kProtocolVersion;
 }

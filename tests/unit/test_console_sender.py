@@ -23,7 +23,7 @@ from hil.dialogue import Dialogue
 from hil.errors import AgentLost, TimeLimit
 from hil.limits import Deadline
 from hil.native import start_agent
-from hil.sent_agent import AgentFile
+from hil.sent_agent import AgentFile, version
 
 AGENT = Path(_hil.__file__).parents[1] / "root/hil-agent"
 Far = Callable[..., FarSystem]
@@ -47,7 +47,7 @@ def far(tmp_path: Path) -> Iterator[Far]:
 
 def program(size: int) -> AgentFile:
     """Something that says its version as the agent does, with bytes that do not pack: 4 kB are quick on a bad line."""
-    script = b"#!/bin/sh\necho hil-agent 1\nexit\n"
+    script = f"#!/bin/sh\necho {version()}\nexit\n".encode()
     return AgentFile(script + random.Random(size).randbytes(size))
 
 
