@@ -381,10 +381,10 @@ TEST_F(AgentOnCleanLine, TellsTheEndUntilItIsKnownAndAnswersATurnOnce) {
     const std::string get("\x40\0\0\0\x20\0", 6); // 64 bytes in pieces of 32
     say(frame::Type::hello, 0, id & ~agent::kCounterMask, hello);
     say(frame::Type::put, agent::kLast, id, std::string("\x01\0\0\0\0\x01", 6) + "seq 2000" + std::string(1, '\0'));
-    EXPECT_GE(hear(500ms).ends, 2u) << "said again, as nobody has answered";
+    EXPECT_GE(hear(1200ms).ends, 2u) << "said again, as nobody has answered";
     say(frame::Type::get, agent::in_turn(3), id, get);
     say(frame::Type::get, agent::in_turn(3), id, get);
-    const Heard unknown = hear(1000ms);
+    const Heard unknown = hear(2500ms);
     EXPECT_EQ(std::pair(unknown.pieces, unknown.turns), std::pair(2u, 6u));
     EXPECT_GE(unknown.ends, 1u) << "asking for output does not mean to know of the end";
     say(frame::Type::get, agent::in_turn(4) | agent::kDoneKnown, id, get);
