@@ -1,15 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
-/*
+/* clang-format off
  * A QEMU plugin: how long CPUs are inside the hypervisor while a management call is under way, when all CPUs share one
  * host thread (-icount). Arguments: out=FILE image=ADDRESS size=BYTES hold=PC release=PC, and NAME=PC for the entry of
  * each management function. Lines of FILE, one set a call:
+ *
  *   NAME stay CPU OWN ALL    a stay in the hypervisor that overlapped the call, when it ends: instructions that this
- * CPU executed in it, and that all CPUs did NAME call CPU OWN HELD   the calling CPU's stay is over: its instructions
- * in the call, and those of them between an entry of `hold` and the next of `release` NAME ran CPU N instructions that
- * a CPU executed outside the hypervisor from the call's begin to its end Instructions are counted by blocks: one that
- * an exception cuts short counts whole. The declarations are those of QEMU's public plugin interface, version 1, of
- * which Debian ships no header.
- */
+ *                            CPU executed in it, and that all CPUs did
+ *   NAME call CPU OWN HELD   the calling CPU's stay is over: its instructions in the call, and those of them between an
+ *                            entry of `hold` and the next of `release`
+ *   NAME ran CPU N           instructions that a CPU executed outside the hypervisor from the call's begin to its end
+ *
+ * Instructions are counted by blocks: one that an exception cuts short counts whole.
+ * clang-format on */
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -17,17 +19,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-typedef uint64_t qemu_plugin_id_t;
-struct qemu_plugin_tb;
-enum qemu_plugin_cb_flags {
-    QEMU_PLUGIN_CB_NO_REGS
-};
-extern void qemu_plugin_register_vcpu_tb_trans_cb(qemu_plugin_id_t, void (*)(qemu_plugin_id_t, struct qemu_plugin_tb*));
-extern void qemu_plugin_register_vcpu_tb_exec_cb(struct qemu_plugin_tb*, void (*)(unsigned, void*),
-                                                 enum qemu_plugin_cb_flags, void*);
-extern size_t qemu_plugin_tb_n_insns(const struct qemu_plugin_tb*);
-extern uint64_t qemu_plugin_tb_vaddr(const struct qemu_plugin_tb*);
-__attribute__((visibility("default"))) int qemu_plugin_version = 1;
+#include "qemu_plugin.h"
 
 enum {
     max_cpus = 16,

@@ -5,13 +5,13 @@ another cell's not at all. The table that -s shows is that of docs/performance.m
 from __future__ import annotations
 
 import re
-import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 from conftest import CELLS, Bed, Boot, cell_file, plan
+from qemu_plugin import built, symbols
 
 from hil import places
 from hil.session import State
@@ -75,16 +75,11 @@ def read(text: str) -> list[Call]:
 
 def plugin(place: Path, out: Path) -> str:
     """The plugin, built, with its arguments."""
-    library = place / "held.so"
-    source = Path(__file__).with_name("held.c")
-    subprocess.run(["cc", "-O2", "-Wall", "-Wextra", "-shared", "-fPIC", "-o", library, source], check=True)
-    elf = places.build() / "arm64/hypervisor/gaol.elf"
-    names = subprocess.run(["aarch64-linux-gnu-nm", "-C", elf], capture_output=True, text=True, check=True).stdout
+    library = built("held", place)
+    names = symbols(places.build() / "arm64/hypervisor/gaol.elf")
 
     def address(function: str) -> int:
-        (found,) = {
-            int(line.split()[0], 16) for line in names.splitlines() if line.split(" ", 2)[2].startswith(function)
-        }
+        (found,) = {int(line.split()[0], 16) for line in names if line.split(" ", 2)[2].startswith(function)}
         return found
 
     arguments = {

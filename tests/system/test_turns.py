@@ -5,10 +5,10 @@ shows who executed how many instructions; a hypervisor that held the CPU would s
 from __future__ import annotations
 
 import re
-import subprocess
 from pathlib import Path
 
 from conftest import CELLS, Boot, cell_file, plan
+from qemu_plugin import built, symbols
 
 from hil import places
 from hil.session import State
@@ -21,19 +21,16 @@ OWN = 10_000
 """Instructions that the timer's CPU may execute in a turn: some 300 for an interrupt, more for the inmate's start."""
 
 
-def address(names: str, function: str) -> str:
+def address(names: list[str], function: str) -> str:
     """Where a function of the inmate is, as the plugin takes it."""
-    (found,) = [line.split()[0] for line in names.splitlines() if function in line]
+    (found,) = [line.split()[0] for line in names if function in line]
     return f"0x{found}"
 
 
 def plugin(place: Path, out: Path) -> str:
     """The plugin, built, with its arguments; it watches CPU 1 from the timer's first interrupt to its last."""
-    library = place / "turns.so"
-    source = Path(__file__).with_name("turns.c")
-    subprocess.run(["cc", "-O2", "-Wall", "-Wextra", "-shared", "-fPIC", "-o", library, source], check=True)
-    image = places.build() / "arm64/inmates/timer-jitter.elf"
-    names = subprocess.run(["aarch64-linux-gnu-nm", "-C", image], capture_output=True, text=True, check=True).stdout
+    library = built("turns", place)
+    names = symbols(places.build() / "arm64/inmates/timer-jitter.elf")
     start, stop = address(names, "::expired(void*"), address(names, "hil::bench::Series::build(")
     return f"{library},out={out},cpu=1,start={start},stop={stop}"
 

@@ -5,7 +5,6 @@
  * stop=PC. Lines of FILE: "gap INSTRUCTIONS most CPU INSTRUCTIONS after PC INSTRUCTIONS": the most so far that others
  * executed between two turns of the watched CPU, the longest turn among them, and where and after how many instructions
  * the watched CPU's turn before had ended; "own INSTRUCTIONS", its own longest turn so far; "done".
- * The declarations are those of QEMU's public plugin interface, version 1, of which Debian ships no header.
  */
 #include <stddef.h>
 #include <stdint.h>
@@ -13,17 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-typedef uint64_t qemu_plugin_id_t;
-struct qemu_plugin_tb;
-enum qemu_plugin_cb_flags {
-    QEMU_PLUGIN_CB_NO_REGS
-};
-extern void qemu_plugin_register_vcpu_tb_trans_cb(qemu_plugin_id_t, void (*)(qemu_plugin_id_t, struct qemu_plugin_tb*));
-extern void qemu_plugin_register_vcpu_tb_exec_cb(struct qemu_plugin_tb*, void (*)(unsigned, void*),
-                                                 enum qemu_plugin_cb_flags, void*);
-extern size_t qemu_plugin_tb_n_insns(const struct qemu_plugin_tb*);
-extern uint64_t qemu_plugin_tb_vaddr(const struct qemu_plugin_tb*);
-__attribute__((visibility("default"))) int qemu_plugin_version = 1;
+#include "qemu_plugin.h"
 
 struct block {
     uint64_t pc, instructions;

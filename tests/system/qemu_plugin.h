@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: Apache-2.0
+// The declarations of QEMU's public plugin interface, version 1, that our plugins use: Debian ships no header.
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+typedef uint64_t qemu_plugin_id_t;
+struct qemu_plugin_tb;
+enum qemu_plugin_cb_flags {
+    QEMU_PLUGIN_CB_NO_REGS
+};
+extern void qemu_plugin_register_vcpu_tb_trans_cb(qemu_plugin_id_t, void (*)(qemu_plugin_id_t, struct qemu_plugin_tb*));
+extern void qemu_plugin_register_vcpu_tb_exec_cb(struct qemu_plugin_tb*, void (*)(unsigned, void*),
+                                                 enum qemu_plugin_cb_flags, void*);
+extern size_t qemu_plugin_tb_n_insns(const struct qemu_plugin_tb*);
+extern uint64_t qemu_plugin_tb_vaddr(const struct qemu_plugin_tb*);
+__attribute__((visibility("default"))) int qemu_plugin_version = 1;
