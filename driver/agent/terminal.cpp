@@ -25,10 +25,10 @@ void restore_flags(int fd, int flags) {
     }
 }
 
-// Nothing is interpreted, echoed or changed, and input is handed over when a frame is complete (or at a line end), not
-// for each few characters that a UART has: waking this process for them would take a slow machine longer than the
-// characters themselves. So the frames' end marks end a "line" of the terminal's. Ctrl-C, which has to be heard at
-// once, is the terminal's end-of-file character: it hands over what there is, and is not in it.
+// Nothing is interpreted, echoed or changed, and input is handed over when a frame is complete (or at a line end), so
+// that this process is not woken for each few characters that a UART has. The frames' end marks end a "line" of the
+// terminal's. Ctrl-C, which has to be heard at once, is the terminal's end-of-file character: it hands over what there
+// is, and is not in it.
 termios by_frames(const termios& saved) {
     termios mode = saved;
     cfmakeraw(&mode);

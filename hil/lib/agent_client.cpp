@@ -47,8 +47,8 @@ constexpr unsigned kFewPieces = 4;          // of an answer asked for at once, w
 constexpr unsigned kManyPieces = 32;        // the same on a good one
 constexpr std::size_t kBurst = 2048;        // bytes that are asked for at once on any line
 constexpr std::size_t kSmallPiece = 64;     // bytes; of such pieces several are on their way on a bad line too
-// A share of harmed characters from which on a question of 50 is lost more often than once in ten times. Saying it
-// twice at once costs less than the time until it is known to be lost.
+// A share of harmed characters from which on a question of 50 is lost about once in ten times. Saying it twice at once
+// takes the line the time of 50 characters; finding out that it was lost takes that of an answer.
 constexpr double kBadLine = 0.002;
 
 std::uint64_t random_number() {
