@@ -17,8 +17,9 @@ from hil import places
 
 SANITIZERS = "address,undefined"
 LATE_LISTING = "CMAKE_GTEST_DISCOVER_TESTS_DISCOVERY_MODE=PRE_TEST"
+SHARED = ("agent", "answer_stream", "console", "frame", "lifecycle", "line_quality", "stream", "trap")
 TESTS = (
-    *(f"hil/lib/{area}_test" for area in ("agent", "console", "frame", "lifecycle", "stream", "trap")),
+    *(f"hil/lib/{area}_test" for area in SHARED),
     *(f"hil/lib/cell_{area}_test" for area in ("boards", "check", "config", "yaml")),
     *(f"bench/host/bench_{area}_test" for area in ("latency", "record", "ring", "statistics")),
     "hypervisor/host/gaol_test",
