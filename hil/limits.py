@@ -42,7 +42,7 @@ WAITS = {
     "hello": "the agent's hello, before its name is typed again",
     "write": "the console's taking what is typed",
     "control": "the machine's answer when it is asked from outside",
-    "break-off": "the end of a command whose answer nobody wants any more",
+    "break-off": "the end of a command whose answer nobody wants any more; a quarter of it is for telling the agent",
     "version": "the word of a program of the host on its version, for the manifest",
     "died": "the machine's process to be seen to end, once its console has ended",
     "report": "silence that ends a trap's report of which something is missing",

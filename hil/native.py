@@ -25,6 +25,9 @@ T = TypeVar("T")
 HELLO_TEXT = 400
 """Characters of the agent's hello and the answer to it, and some to spare."""
 
+KILL_SHARE = 0.25
+"""Of the time for breaking a command off: for so much of it the agent is told to end the command."""
+
 
 def library() -> Any:
     """The module `_hil`; InfrastructureError when it is not built."""
@@ -283,6 +286,7 @@ def start_agent(watch: Watch, deadline: Deadline, path: str = IMAGE_AGENT) -> Ro
         console.native,
         silence=deadline.of("silence"),
         write_limit=deadline.of("write"),
+        kill_limit=deadline.of("break-off") * KILL_SHARE,
         longest_line=console.longest_line,
     )
     dialogue = Dialogue(watch)

@@ -276,9 +276,10 @@ class PyConsole {
 
 class PyAgent {
   public:
-    PyAgent(PyConsole& console, double silence, double heartbeat, double write_limit, std::size_t longest_line)
-        : client_(console.console(),
-                  {milliseconds(silence), milliseconds(write_limit), milliseconds(heartbeat), longest_line}) {}
+    PyAgent(PyConsole& console, double silence, double heartbeat, double write_limit, double kill_limit,
+            std::size_t longest_line)
+        : client_(console.console(), {milliseconds(silence), milliseconds(write_limit), milliseconds(heartbeat),
+                                      milliseconds(kill_limit), longest_line}) {}
 
     py::dict hello(double limit) {
         const auto info = wait<hil::AgentInfo>([&] { return client_.hello(milliseconds(limit), ended()); });
@@ -423,10 +424,13 @@ void bind_agent_class(py::module_& module) {
     py::class_<PyAgent>(module, "Agent",
                         "The controller's side of hil-agent. One call at a time. AgentLost: no answer, and "
                         "whether the request was carried out is unknown.")
-        .def(py::init<PyConsole&, double, double, double, std::size_t>(), "console"_a, "silence"_a = 15.0,
-             "heartbeat"_a = 1.0, "write_limit"_a = 5.0, "longest_line"_a = 0, py::keep_alive<1, 2>(),
+        .def(py::init<PyConsole&, double, double, double, double, std::size_t>(), "console"_a, "silence"_a = 15.0,
+             "heartbeat"_a = 1.0, "write_limit"_a = 5.0, "kill_limit"_a = 0.5, "longest_line"_a = 0,
+             py::keep_alive<1, 2>(),
              "`silence`: seconds without a good frame after which the agent is lost. `write_limit`: seconds for which "
-             "the line may take nothing. `longest_line`: characters that the console takes without a line end; 0: any. "
+             "the line may take nothing. `kill_limit`: seconds of telling the agent to end a command that was "
+             "interrupted. "
+             "`longest_line`: characters that the console takes without a line end; 0: any. "
              "What the line itself needs at its rate comes on top.")
         .def("hello", &PyAgent::hello, "limit"_a = 10.0,
              "Finds the agent that was started on the console and begins a session. Returns version, nonce, system, "

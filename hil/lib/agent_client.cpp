@@ -34,7 +34,6 @@ using agent::Phase;
 
 constexpr auto kSlice = 100ms;     // between two looks at an interrupt
 constexpr auto kAfterDamage = 2ms; // quiet after a damaged frame before asking again: the rest may still be coming
-constexpr auto kKillLimit = 500ms; // of saying it again: where none arrives, the command's own limit ends it
 // Pieces on their way to the agent at once: a terminal keeps 4095 bytes for its reader, and not every UART can stop a
 // sender.
 constexpr std::size_t kPutWindow = 3;
@@ -50,6 +49,8 @@ constexpr std::size_t kSmallPiece = 64;     // bytes; of such pieces several are
 // A share of harmed characters from which on a question of 50 is lost about once in ten times. Saying it twice at once
 // takes the line the time of 50 characters; finding out that it was lost takes that of an answer.
 constexpr double kBadLine = 0.002;
+// A line whose rate nobody told is thought to be a common UART until it shows: 115200 baud.
+constexpr double kUnknownPace = 1000.0 / 11520; // ms a character
 
 std::uint64_t random_number() {
     std::random_device device;
@@ -95,7 +96,8 @@ Error refused(const AgentAnswer& answer) {
 } // namespace
 
 AgentClient::AgentClient(Console& console, AgentOptions options)
-    : console_(console), options_(options), quality_(largest_piece(options.longest_line)) {
+    : console_(console), options_(options), quality_(largest_piece(options.longest_line)), undoubted_(quality_),
+      pace_ms_(kUnknownPace) {
     session_ = random_number();
     tag_ = static_cast<std::uint32_t>(session_ >> 52);
 }
@@ -216,7 +218,7 @@ AgentClient::Call AgentClient::begin(std::span<const std::uint8_t> argument, con
     call.argument = argument;
     call.command = command;
     call.limit = limit;
-    call.begun = call.last_good = call.last_asked = SteadyClock::now();
+    call.begun = call.last_good = call.last_asked = call.accepted_at = SteadyClock::now();
     ++counts_.calls;
     return call;
 }
@@ -296,6 +298,9 @@ void AgentClient::learn_round_trip(const InboundFrame& frame) {
     if (turn == 0 || asked == SteadyClock::time_point{}) {
         return;
     }
+    if (std::exchange(doubted_turn_, 0u) == turn) {
+        quality_ = undoubted_; // nothing was lost: the answer was late (RFC 3522 tells it by time stamps)
+    }
     const double took = std::chrono::duration<double, std::milli>(SteadyClock::now() - asked).count();
     round_trip_.learn(std::clamp(took, 0.0, 2000.0));
     backoff_ = 0;
@@ -320,7 +325,7 @@ Status AgentClient::wait(Call& call) {
     if (!call.damage) {
         backoff_ = std::min(backoff_ + 1, 6u);
         if (!call.known || call.state.phase != Phase::running) {
-            went_badly();
+            doubt();
         }
     }
     call.last_asked = now;
@@ -473,12 +478,28 @@ void AgentClient::take_state(Call& call, const InboundFrame& frame) {
     }
     call.known = true;
     call.state = state;
-    call.accepted = std::max(call.accepted, std::min(frame.offset, static_cast<std::uint32_t>(call.argument.size())));
+    const std::uint32_t accepted = std::min(frame.offset, static_cast<std::uint32_t>(call.argument.size()));
+    if (accepted > call.accepted) { // what carried it has arrived well, too
+        const std::size_t characters = frame::text_size(accepted - call.accepted);
+        quality_.good(characters);
+        learn_pace(call, characters);
+        call.accepted = accepted;
+    }
     const std::size_t both = std::size_t{state.size[0]} + state.size[1];
     if (state.phase == Phase::done && frame.payload.size() == agent::kStateSize + both) {
         const char* bytes = reinterpret_cast<const char*>(frame.payload.data()) + agent::kStateSize;
         call.streams[0].put(0, {bytes, state.size[0]});
         call.streams[1].put(0, {bytes + state.size[0], state.size[1]});
+    }
+}
+
+// So many characters of the request have arrived since the last time that any did.
+void AgentClient::learn_pace(Call& call, std::size_t characters) {
+    const auto now = SteadyClock::now();
+    const auto since = std::exchange(call.accepted_at, now);
+    if (call.state.phase == Phase::collecting) { // later states come when the command is done
+        const double took = std::chrono::duration<double, std::milli>(now - since).count();
+        pace_ms_ += 0.25 * (took / static_cast<double>(characters) - pace_ms_);
     }
 }
 
@@ -533,7 +554,7 @@ Status AgentClient::send(const frame::Frame& frame) {
 
 // Has the command ended, and waits a little for the agent to say so: the line may have damaged the order.
 void AgentClient::kill(const Call& call) {
-    const auto end = SteadyClock::now() + kKillLimit;
+    const auto end = SteadyClock::now() + options_.kill_limit;
     while (SteadyClock::now() < end) {
         (void)send({frame::Type::kill, 0, call.id, 0, {}});
         while (const auto frame = console_.next_frame(std::min(end, SteadyClock::now() + kSlice))) {
@@ -555,6 +576,15 @@ void AgentClient::went_well(const InboundFrame& frame) {
     quality_.good(frame::text_size(frame.payload.size()));
 }
 
+// A question without an answer: the line is taken to have harmed it until the answer comes after all.
+void AgentClient::doubt() {
+    if (asked_at_[turn_] != SteadyClock::time_point{}) {
+        doubted_turn_ = turn_;
+        undoubted_ = quality_;
+    }
+    went_badly();
+}
+
 void AgentClient::went_badly() {
     quality_.bad();
 }
@@ -564,7 +594,10 @@ std::chrono::milliseconds AgentClient::patience(const Call& call) const {
     if (call.known && call.state.phase == Phase::running && satisfied(call)) {
         return options_.heartbeat * 5 / 2;
     }
-    const double work = outcome_awaited(call) ? static_cast<double>(agent::kFirstState.count()) : 0;
+    double work = outcome_awaited(call) ? static_cast<double>(agent::kFirstState.count()) : 0;
+    if (console_.line_rate() == 0 && call.put_until > call.accepted) { // else it is in line_free_
+        work += pace_ms_ * static_cast<double>(frame::text_size(call.put_until - call.accepted));
+    }
     const double wait = std::clamp(round_trip_.patience(), 20.0, 2000.0) * (1u << backoff_);
     return std::chrono::milliseconds(static_cast<std::int64_t>(work + std::min(wait, 2000.0)));
 }

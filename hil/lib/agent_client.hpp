@@ -42,6 +42,7 @@ struct AgentOptions {
     std::chrono::milliseconds silence{15'000};   ///< no good frame for so long: the agent is lost
     std::chrono::milliseconds write_limit{5000}; ///< the line takes nothing for so long: it is an error
     std::chrono::milliseconds heartbeat{1000};
+    std::chrono::milliseconds kill_limit{500}; ///< of telling it to end a command; then the command's own limit does
     std::size_t longest_line = 0; ///< characters that the console takes without a line end; 0: no limit is known
 };
 
@@ -85,9 +86,10 @@ class AgentClient {
     struct Call {
         std::uint32_t id = 0;
         std::span<const std::uint8_t> argument;
-        std::uint32_t accepted = 0;  // bytes of it that the agent has
-        std::uint32_t put_until = 0; // bytes of it that were sent since they were last asked for again
-        bool known = false;          // a state frame came
+        std::uint32_t accepted = 0;          // bytes of it that the agent has
+        std::uint32_t put_until = 0;         // bytes of it that were sent since they were last asked for again
+        SteadyClock::time_point accepted_at; // when more of it had arrived; at first: when the call began
+        bool known = false;                  // a state frame came
         agent::State state;
         AnswerStream streams[2];
         std::size_t reported[2] = {0, 0}; // bytes of each that were handed on
@@ -112,6 +114,7 @@ class AgentClient {
     Status hear(Call& call, const InboundFrame& frame);
     Status wait(Call& call);
     void learn_round_trip(const InboundFrame& frame);
+    void learn_pace(Call& call, std::size_t characters);
     Status ask(Call& call, bool again);
     Status put_or_get(Call& call, bool again);
     Status put(Call& call, bool again);
@@ -134,6 +137,7 @@ class AgentClient {
     [[nodiscard]] std::size_t put_window() const;
     void went_well(const InboundFrame& frame);
     void went_badly();
+    void doubt();
     [[nodiscard]] std::chrono::milliseconds patience(const Call& call) const;
     [[nodiscard]] std::string silence_text() const;
 
@@ -151,6 +155,9 @@ class AgentClient {
     std::array<SteadyClock::time_point, agent::kTurns + 1> asked_at_{}; // by turn; zero: answered, or never asked
     SteadyClock::time_point line_free_{}; // when all that was sent has left, on a line with a known rate
     unsigned backoff_ = 0;
+    unsigned doubted_turn_ = 0; // a question that is thought lost because no answer came in time; 0: none
+    LineQuality undoubted_;     // the line's as it was before that
+    double pace_ms_;            // that a character of a request takes, as far as it is known
     AgentCounts counts_;
 };
 

@@ -45,6 +45,18 @@ std::string random_bytes(std::size_t count, unsigned seed) {
     return bytes;
 }
 
+pid_t start_agent(int terminal) {
+    const pid_t pid = fork();
+    if (pid == 0) {
+        setsid();
+        dup2(terminal, 0);
+        dup2(terminal, 1);
+        execl(HIL_AGENT_PATH, "hil-agent", nullptr);
+        _exit(126);
+    }
+    return pid;
+}
+
 // The agent on the inner end of a pty whose outer end is the console's line. More agents may follow on the same pty.
 struct Bench {
     FileDescriptor terminal; // kept open: the line outlives the agent, as a shell would make it
@@ -76,16 +88,7 @@ struct Bench {
         }
     }
 
-    void start() {
-        pid = fork();
-        if (pid == 0) {
-            setsid();
-            dup2(terminal.get(), 0);
-            dup2(terminal.get(), 1);
-            execl(HIL_AGENT_PATH, "hil-agent", nullptr);
-            _exit(126);
-        }
-    }
+    void start() { pid = start_agent(terminal.get()); }
 
     int wait_for_exit() {
         int status = -1;
@@ -453,54 +456,88 @@ TEST_P(AgentInChaos, EveryCommandIsAnsweredOnceAndRight) {
                 static_cast<unsigned long long>(counts.resent), static_cast<unsigned long long>(counts.damaged));
 }
 
+// The agent behind a proxy with faults of which the console knows nothing.
+struct FarBench {
+    Directory directory;
+    FileDescriptor terminal;
+    FileDescriptor line;
+    pid_t pid = -1;
+    std::unique_ptr<ChaosProxy> proxy;
+    std::atomic<bool> stop = false;
+    std::thread thread;
+    std::unique_ptr<Console> console;
+    std::unique_ptr<AgentClient> client;
+
+    explicit FarBench(const std::string& chaos) {
+        int master = -1;
+        int slave = -1;
+        EXPECT_EQ(openpty(&master, &slave, nullptr, nullptr, nullptr), 0);
+        line = FileDescriptor(master);
+        terminal = FileDescriptor(slave);
+        pid = start_agent(slave);
+        proxy = std::move(ChaosProxy::create("fd:" + std::to_string(master), "unix:" + directory.path + "/line",
+                                             *parse_chaos(chaos)))
+                    .value();
+        thread = std::thread([this] { EXPECT_TRUE(proxy->serve([this] { return stop.load(); })); });
+        ConsoleOptions options;
+        options.stream = proxy->where();
+        options.reconnect = true;
+        console = std::move(Console::create(options)).value();
+        EXPECT_TRUE(console->wait_open(2s));
+        client = std::make_unique<AgentClient>(*console);
+        const auto info = client->hello(10s);
+        EXPECT_TRUE(info) << info.error().message;
+    }
+
+    ~FarBench() {
+        client.reset();
+        console.reset();
+        stop = true;
+        thread.join();
+        ::kill(pid, SIGKILL);
+        ::waitpid(pid, nullptr, 0);
+    }
+};
+
 // The line goes away and comes back in the middle of commands: what was under way is asked for again.
 TEST(Agent, OutlivesLinesThatComeBack) {
-    const Directory directory;
-    const std::string log = directory.path + "/runs";
-    int master = -1;
-    int slave = -1;
-    ASSERT_EQ(openpty(&master, &slave, nullptr, nullptr, nullptr), 0);
-    const FileDescriptor outer(master);
-    const FileDescriptor inner(slave);
-    const pid_t pid = fork();
-    if (pid == 0) {
-        setsid();
-        dup2(slave, 0);
-        dup2(slave, 1);
-        execl(HIL_AGENT_PATH, "hil-agent", nullptr);
-        _exit(126);
+    FarBench bench("seed=8,disconnect=0.0003");
+    const std::string log = bench.directory.path + "/runs";
+    std::string expected;
+    for (int i = 0; i < 200 && !HasFailure(); ++i) {
+        const std::string number = std::to_string(i);
+        const std::string command =
+            std::string("echo ").append(number).append(" >>").append(log).append(";echo o").append(number);
+        const auto answer = bench.client->run({{command}, true, 30s, {}});
+        EXPECT_TRUE(answer) << i << ": " << answer.error().message;
+        EXPECT_TRUE(!answer || answer->out == "o" + number + "\n");
+        expected += number + "\n";
     }
-    auto proxy = ChaosProxy::create("fd:" + std::to_string(master), "unix:" + directory.path + "/line",
-                                    *parse_chaos("seed=8,disconnect=0.0003"));
-    ASSERT_TRUE(proxy) << proxy.error().message;
-    std::atomic<bool> stop = false;
-    std::thread thread([&] { EXPECT_TRUE((*proxy)->serve([&] { return stop.load(); })); });
-    {
-        ConsoleOptions options;
-        options.stream = (*proxy)->where();
-        options.reconnect = true;
-        auto console = std::move(Console::create(options)).value();
-        ASSERT_TRUE(console->wait_open(2s));
-        AgentClient client(*console);
-        const auto info = client.hello(10s);
-        EXPECT_TRUE(info) << info.error().message;
-        std::string expected;
-        for (int i = 0; i < 200 && !HasFailure(); ++i) {
-            const std::string number = std::to_string(i);
-            const std::string command =
-                std::string("echo ").append(number).append(" >>").append(log).append(";echo o").append(number);
-            const auto answer = client.run({{command}, true, 30s, {}});
-            EXPECT_TRUE(answer) << i << ": " << answer.error().message;
-            EXPECT_TRUE(!answer || answer->out == "o" + number + "\n");
-            expected += number + "\n";
-        }
-        EXPECT_EQ(content_of(log), expected);
+    EXPECT_EQ(content_of(log), expected);
+    bench.client.reset();
+    bench.console.reset(); // the proxy counts a connection when it has ended
+    EXPECT_GT(bench.proxy->counts().disconnects, 3u);
+}
+
+// Nobody has said how slow the line is. What takes its time is not taken for lost: a line that harms nothing gets long
+// pieces, and each of them once.
+TEST(Agent, TakesASlowLineForSlowAndNotForBad) {
+    FarBench bench("rate=8000");
+    for (int i = 0; i < 30; ++i) { // small ones teach it short waits
+        EXPECT_TRUE(bench.client->run({{"true"}, true, 30s, {}}));
     }
-    stop = true;
-    thread.join();
-    EXPECT_GT((*proxy)->counts().disconnects, 3u);
-    ::kill(pid, SIGKILL);
-    ::waitpid(pid, nullptr, 0);
+    const AgentCounts before = bench.client->counts();
+    const std::string bytes = random_bytes(40'000, 9);
+    const Status written = bench.client->write_file(bench.directory.path + "/file", bytes, 0600);
+    ASSERT_TRUE(written) << written.error().message;
+    EXPECT_EQ(content_of(bench.directory.path + "/file"), bytes);
+    const AgentCounts& after = bench.client->counts();
+    std::printf("slow: %llu frames sent, %llu again, pieces of %zu\n",
+                static_cast<unsigned long long>(after.sent - before.sent),
+                static_cast<unsigned long long>(after.resent - before.resent), bench.client->piece());
+    EXPECT_LE(after.resent - before.resent, 2u) << "some, where the host is slow";
+    EXPECT_GE(bench.client->piece(), 900u);
+    EXPECT_LT(after.sent - before.sent, 120u);
 }
 
 // A line of 115200 baud, 8N1: 11,520 bytes a second each way, behind a driver that takes 4 KiB at once. Nothing is
