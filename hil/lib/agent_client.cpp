@@ -298,8 +298,11 @@ void AgentClient::learn_round_trip(const InboundFrame& frame) {
     if (turn == 0 || asked == SteadyClock::time_point{}) {
         return;
     }
-    if (std::exchange(doubted_turn_, 0u) == turn) {
-        quality_ = undoubted_; // nothing was lost: the answer was late (RFC 3522 tells it by time stamps)
+    if (doubted_ != SteadyClock::time_point{} && asked >= doubted_) {
+        if (asked == doubted_) {
+            quality_ = undoubted_; // nothing was lost: the answer was late (RFC 3522 tells it by time stamps)
+        }
+        doubted_ = {}; // else a later question was answered, and that one was lost
     }
     const double took = std::chrono::duration<double, std::milli>(SteadyClock::now() - asked).count();
     round_trip_.learn(std::clamp(took, 0.0, 2000.0));
@@ -578,8 +581,8 @@ void AgentClient::went_well(const InboundFrame& frame) {
 
 // A question without an answer: the line is taken to have harmed it until the answer comes after all.
 void AgentClient::doubt() {
-    if (asked_at_[turn_] != SteadyClock::time_point{}) {
-        doubted_turn_ = turn_;
+    if (doubted_ == SteadyClock::time_point{} && asked_at_[turn_] != SteadyClock::time_point{}) {
+        doubted_ = asked_at_[turn_];
         undoubted_ = quality_;
     }
     went_badly();

@@ -155,9 +155,9 @@ class AgentClient {
     std::array<SteadyClock::time_point, agent::kTurns + 1> asked_at_{}; // by turn; zero: answered, or never asked
     SteadyClock::time_point line_free_{}; // when all that was sent has left, on a line with a known rate
     unsigned backoff_ = 0;
-    unsigned doubted_turn_ = 0; // a question that is thought lost because no answer came in time; 0: none
-    LineQuality undoubted_;     // the line's as it was before that
-    double pace_ms_;            // that a character of a request takes, as far as it is known
+    SteadyClock::time_point doubted_{}; // when a question was put that has no answer in time; zero: none
+    LineQuality undoubted_;             // the line's as it was before it was thought lost
+    double pace_ms_;                    // that a character of a request takes, as far as it is known
     AgentCounts counts_;
 };
 
