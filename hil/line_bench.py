@@ -20,6 +20,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import median
 
 import click
 
@@ -38,6 +39,8 @@ from hil.shell import RootShell
 LINES = ("", "rate=11520")
 """QEMU's socket as it is, and as a line of 115200 baud."""
 DIRECTORY = "/tmp/line-bench"
+HAND, AGENT = "hand", "agent"
+TO_MACHINE, FROM_MACHINE, OUTPUT = "file to the machine", "file from the machine", "output of a command"
 END_OF_FILE = "\x04"
 CHUNK = 3800
 """Characters typed at once: whole lines, no more than a terminal keeps."""
@@ -107,7 +110,7 @@ class Agent:
 
 @dataclass(frozen=True)
 class Row:
-    """What was moved over a line, and the seconds that both ways took; `whole`: whether all arrived by hand."""
+    """What was moved over a line, and the seconds that both ways took (medians); `whole`: all arrived by hand."""
 
     line: str
     what: str
@@ -123,8 +126,34 @@ class Row:
         return f"| {' | '.join(cells)} | {rate:.1f} kB/s | {self.hand / self.agent:.2f} |"
 
 
-def measure(chaos: str, count: int, base: Path) -> list[Row]:
-    """Boots a machine on such a line and moves `count` bytes each way."""
+class Times:
+    """Seconds of each move by whom and what, and whether what arrived was right."""
+
+    def __init__(self, times: int) -> None:
+        self._times = times
+        self._taken: dict[tuple[str, str], list[float]] = {}
+        self._right: dict[tuple[str, str], bool] = {}
+
+    def move(
+        self, who: str, what: str, move: Callable[[], bytes | None], right: Callable[[bytes | None], bool]
+    ) -> None:
+        """Does it several times."""
+        for _ in range(self._times):
+            begun = time.monotonic()
+            got = move()
+            self._taken.setdefault((who, what), []).append(time.monotonic() - begun)
+            self._right[who, what] = self._right.get((who, what), True) and right(got)
+
+    def row(self, line: str, what: str, count: int) -> Row:
+        """The medians of one of the things moved. AssertionError when the agent moved it wrong."""
+        if not self._right[AGENT, what]:
+            raise AssertionError(f"the agent moved something wrong: {what}")
+        hand, agent = (median(self._taken[who, what]) for who in (HAND, AGENT))
+        return Row(line, what, count, hand, agent, self._right[HAND, what])
+
+
+def measure(chaos: str, count: int, times: int, base: Path) -> list[Row]:
+    """Boots a machine on such a line and moves `count` bytes each way, each of it several times."""
     directory = RunDirectory("qemu", "line-bench", base=base)
     machine = Machine(
         prepare(RunOptions("qemu", "ivshmem-latency", chaos=chaos)),
@@ -135,54 +164,40 @@ def measure(chaos: str, count: int, base: Path) -> list[Row]:
     content = random.Random(1).randbytes(count)
     text = b"".join(b"line %d of some output\n" % number for number in range(count // 25))
     command = f"i=0; while [ $i -lt {count // 25} ]; do echo line $i of some output; i=$((i+1)); done"
-    taken: dict[tuple[str, str], float] = {}
-    right: dict[str, bool] = {}
-
-    def timed(who: str, what: str, move: Callable[[], bytes | None], expected: bytes) -> None:
-        begun = time.monotonic()
-        got = move()
-        taken[who, what] = time.monotonic() - begun
-        if got is None:
-            check = machine.lifecycle.root.script(f"md5sum <{DIRECTORY}/{who}", "run").out.decode().split()[0]
-            good = check == hashlib.md5(expected).hexdigest()
-        else:
-            good = got == expected
-        right[what] = right.get(what, True) and (good or who == "hand")
-        right[f"{who} {what}"] = good
-
+    taken = Times(times)
     try:
         machine.session.transition(State.SHELL)
         hand = Hand(machine)
         hand.type(f"stty -echo; PS1=; mkdir -p {DIRECTORY}")
-        begun = time.monotonic()
-        hand.put(f"{DIRECTORY}/hand", content)
-        taken["hand", "file to the machine"] = time.monotonic() - begun
+
+        def stored_by_hand(_: bytes | None) -> bool:
+            return hashlib.md5(content).hexdigest() in hand.type(f"md5sum <{DIRECTORY}/{HAND}")
+
+        taken.move(HAND, TO_MACHINE, lambda: hand.put(f"{DIRECTORY}/{HAND}", content), stored_by_hand)
         machine.session.transition(State.AGENT)
         agent = Agent(machine)
-        timed("agent", "file to the machine", lambda: agent.put(f"{DIRECTORY}/agent", content), content)
-        stored = machine.lifecycle.root.script(f"md5sum <{DIRECTORY}/hand", "run").out.decode().split()[0]
-        right["hand file to the machine"] = stored == hashlib.md5(content).hexdigest()
-        timed("agent", "file from the machine", lambda: agent.get(f"{DIRECTORY}/agent"), content)
-        timed("agent", "output of a command", lambda: agent.output(command), text)
+
+        def stored(_: bytes | None) -> bool:
+            return hashlib.md5(content).hexdigest().encode() in agent.output(f"md5sum <{DIRECTORY}/{AGENT}")
+
+        taken.move(AGENT, TO_MACHINE, lambda: agent.put(f"{DIRECTORY}/{AGENT}", content), stored)
+        taken.move(AGENT, FROM_MACHINE, lambda: agent.get(f"{DIRECTORY}/{AGENT}"), lambda got: got == content)
+        taken.move(AGENT, OUTPUT, lambda: agent.output(command), lambda got: got == text)
         machine.lifecycle.lend_console(machine.session)
         hand.type("stty -echo; PS1=")
-        timed("hand", "file from the machine", lambda: hand.get(f"{DIRECTORY}/agent"), content)
-        timed("hand", "output of a command", lambda: hand.output(command), text)
+        taken.move(HAND, FROM_MACHINE, lambda: hand.get(f"{DIRECTORY}/{AGENT}"), lambda got: got == content)
+        taken.move(HAND, OUTPUT, lambda: hand.output(command), lambda got: got == text)
     finally:
         machine.off()
         directory.finish()
-    if not all(right[f"agent {what}"] for _, what in taken):
-        raise AssertionError(f"the agent moved something wrong: {right}")
-    wanted = ("file to the machine", "file from the machine", "output of a command")
-    return [
-        Row(chaos, what, count, taken["hand", what], taken["agent", what], right[f"hand {what}"]) for what in wanted
-    ]
+    return [taken.row(chaos, what, count) for what in (TO_MACHINE, FROM_MACHINE, OUTPUT)]
 
 
 @click.command()
 @click.argument("lines", nargs=-1)
 @click.option("--kilobytes", type=click.IntRange(1, 10_000), default=50, show_default=True)
-def main(lines: Sequence[str], kilobytes: int) -> None:
+@click.option("--times", type=click.IntRange(1, 100), default=5, show_default=True, help="Of which the median counts.")
+def main(lines: Sequence[str], kilobytes: int, times: int) -> None:
     """Makes the table for LINES (as --chaos takes them), or for the usual two. Exit code 1 when a line failed."""
     print("| line | what | size | seconds by hand | seconds by the agent | agent | by hand / agent |")
     print("|---|---|---|---|---|---|---|")
@@ -190,7 +205,7 @@ def main(lines: Sequence[str], kilobytes: int) -> None:
     with tempfile.TemporaryDirectory(prefix="hil-line-") as base:
         for line in lines or LINES:
             try:
-                for row in measure(line, kilobytes * 1000, Path(base)):
+                for row in measure(line, kilobytes * 1000, times, Path(base)):
                     print(row, flush=True)
             except HilError as error:
                 failed = 1
