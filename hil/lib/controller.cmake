@@ -14,6 +14,7 @@ add_library(hil_controller STATIC
     line_assembler.cpp
     line_quality.cpp
     stream_descriptor.cpp
+    stream_name.cpp
     stream_rfc2217.cpp
     stream_serial.cpp
     stream_socket.cpp

@@ -156,12 +156,36 @@ TEST(Stream, PartialWritesAreSaid) {
 
 TEST(Stream, BadNamesAreExplained) {
     for (const char* spec : {"", "unix", "unix:", "carrier-pigeon:x", "tcp:host", "tcp:host:", "serial:/dev/x@fast",
-                             "fd:abc", "fd:9999", "rfc2217:h:1@-5"}) {
+                             "fd:abc", "fd:9999", "rfc2217:h:1@-5", "serial:@9600"}) {
         const auto source = make_stream_source(spec);
         EXPECT_FALSE(source) << spec;
     }
+    EXPECT_FALSE(make_stream_source(std::string_view("unix:/run/a\0b", 12))) << "the system would open /run/a";
     EXPECT_NE(make_stream_source("usb:1").error().message.find("usb-serial"), std::string::npos);
     EXPECT_FALSE(make_stream_source("unix-listen:" + std::string(200, 'x')));
+}
+
+TEST(Stream, APortThatDoesNotExistIsNotTakenForAnother) { // the resolver makes 34463 of 99999
+    for (const char* port : {"99999", "65536", "0", "-1", "+80", " 80", "4294967297"}) {
+        const auto source = make_stream_source(std::string("tcp:127.0.0.1:") + port);
+        ASSERT_FALSE(source) << port;
+        EXPECT_EQ(source.error().message, "'tcp:127.0.0.1:" + std::string(port) + "' names no stream: the port '" +
+                                              port + "' is not from 1 to 65535");
+    }
+    for (const char* name : {"tcp:board:65535", "tcp:board:telnet", "rfc2217:board:00080@9600"}) {
+        EXPECT_TRUE(make_stream_source(name)) << name;
+    }
+}
+
+TEST(Stream, ARateThatNoLineHasIsRefused) { // 0 hangs a modem up, and would count as a line without a limit
+    for (const char* name : {"serial:/dev/ttyS0@0", "usb-serial:A1@9", "rfc2217:board:2000@49"}) {
+        const auto source = make_stream_source(name);
+        ASSERT_FALSE(source) << name;
+        EXPECT_NE(source.error().message.find("is less than 50"), std::string::npos) << source.error().message;
+        EXPECT_EQ(stream_rate(name), 0u);
+    }
+    EXPECT_EQ(stream_rate("serial:/dev/ttyS0@50"), 5u);
+    EXPECT_EQ(stream_rate("rfc2217:board:2000"), 11520u);
 }
 
 TEST(Stream, SerialPortsThatAreNotThere) {
