@@ -53,9 +53,12 @@ Status ConsoleLog::begin_times(const std::string& path) {
 }
 
 Status ConsoleLog::append(std::span<const char> bytes, std::chrono::nanoseconds since_start) {
+    if (bytes.empty()) {
+        return Nothing{}; // no piece, and no date that the next one's could go by
+    }
     const std::string date = dated(since_start.count() > 0 ? static_cast<std::uint64_t>(since_start.count()) : 0);
     offset_ += bytes.size();
-    if (!raw_.open() || failed_ || bytes.empty()) {
+    if (!raw_.open() || failed_) {
         return Nothing{};
     }
     Status written = write_all(raw_.get(), bytes);

@@ -82,6 +82,18 @@ TEST(AnswerStream, PutsAnythingTogether) {
     }
 }
 
+// Beyond the last offset that a frame can name there is nothing; the piece did lie at its beginning, cut to 32 bits.
+TEST(AnswerStream, APieceThatReachesBeyondTheLastOffsetIsCutThere) {
+    AnswerStream stream;
+    stream.put(0xfffffffcu, "abcdefgh");
+    EXPECT_EQ(stream.received(), 4u);
+    stream.put(0xfffffffeu, "0123456789");
+    EXPECT_EQ(stream.received(), 4u);
+    stream.put(0, "xy");
+    EXPECT_EQ(stream.bytes(), "xy");
+    EXPECT_EQ(stream.received(), 6u);
+}
+
 // Whoever speaks for the agent cannot fill our memory with pieces behind gaps.
 TEST(AnswerStream, KeepsOnlySoManyPiecesBehindGaps) {
     AnswerStream stream;

@@ -185,6 +185,18 @@ TEST(ConsoleLog, SaysWhereADiskThatIsFullEndsIt) {
     EXPECT_TRUE(log->append(std::string_view("def"), 3s)) << "told once";
 }
 
+TEST(ConsoleLog, APieceWithoutBytesLeavesNoTrace) {
+    const Directory directory;
+    const std::string times = directory.path + "/times";
+    auto log = ConsoleLog::create(directory.path + "/raw", times);
+    ASSERT_TRUE(log);
+    for (const auto& [text, when] : {std::pair{"one", 5ns}, std::pair{"", 7ns}, std::pair{"two", 9ns}}) {
+        EXPECT_TRUE(log->append(std::string_view(text), when));
+    }
+    using Piece = std::pair<std::uint64_t, std::uint64_t>;
+    EXPECT_EQ(dates(file(times)), (std::vector<Piece>{{0, 5}, {3, 9}}));
+}
+
 TEST(ConsoleLog, GoesOnInTheFilesOfAnEarlierOneAndInNoOthers) {
     const Directory directory;
     const std::string raw = directory.path + "/console.raw";
