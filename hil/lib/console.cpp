@@ -23,7 +23,6 @@ constexpr std::size_t kMaxEvents = 200'000;
 constexpr std::size_t kMaxInbox = 4096;
 constexpr std::size_t kMaxTail = 2048;
 constexpr int kTeeSize = 1 << 20;
-constexpr std::string_view kRecord = "hil-record "; // how a probe's record begins: bench/core/record.hpp
 
 // Waits in short pieces until `done` is true, the deadline passes or `interrupted` says so.
 template <typename Done>
@@ -63,8 +62,7 @@ const char* to_string(Link link) {
     return "closed";
 }
 
-Console::Console(ConsoleOptions options)
-    : options_(std::move(options)), assembler_([this](std::string_view text, bool whole) { line(text, whole); }) {}
+Console::Console(ConsoleOptions options) : options_(std::move(options)), text_(*this) {}
 
 Result<std::unique_ptr<Console>> Console::create(ConsoleOptions options) {
     std::unique_ptr<Console> console(new Console(std::move(options)));
@@ -125,10 +123,7 @@ void Console::run() {
             break;
         }
         serve(*stream);
-        decoder_.release(*this);
-        assembler_.flush();
-        traps_.flush();
-        take_traps();
+        text_.finish();
         if (!options_.reconnect) {
             break;
         }
@@ -224,7 +219,7 @@ bool Console::read_from(Stream& stream) {
             counts_.bytes += got.count;
             last_byte_ = SteadyClock::now();
             offset_ = log_.offset();
-            if (framed || decoder_.pending()) {
+            if (framed || text_.holds_back()) {
                 last_frame_byte_ = SteadyClock::now();
             }
         }
@@ -232,8 +227,7 @@ bool Console::read_from(Stream& stream) {
             push(NoteEvent{logged.error().message});
         }
         settled_ = false;
-        decoder_.feed(bytes, *this);
-        take_traps();
+        text_.feed(bytes);
     }
     if (got.state != StreamState::open) {
         set_link(Link::lost, got.why);
@@ -288,8 +282,7 @@ void Console::settle(SteadyClock::time_point now) {
         asked = flush_wanted_;
     }
     if (asked) {
-        traps_.flush();
-        take_traps();
+        text_.flush_traps();
         {
             const std::scoped_lock lock(mutex_);
             flush_wanted_ = false;
@@ -306,15 +299,10 @@ void Console::settle(SteadyClock::time_point now) {
         }
     }
     settled_ = true;
-    decoder_.release(*this);
-    traps_.flush();
-    take_traps();
-    if (options_.lines) {
-        assembler_.flush(); // a prompt: shown, and its line goes on after it
-    }
+    text_.settle(options_.lines);
 }
 
-void Console::text(std::span<const char> bytes) {
+void Console::on_text(std::span<const char> bytes) {
     {
         const std::scoped_lock lock(mutex_);
         last_text_ = SteadyClock::now();
@@ -332,45 +320,31 @@ void Console::text(std::span<const char> bytes) {
             done += static_cast<std::size_t>(count);
         }
     }
-    const std::string_view view(bytes.data(), bytes.size());
-    traps_.feed(view);
-    report_pending_ = traps_.pending();
-    assembler_.feed(view);
 }
 
-void Console::line(std::string_view text, bool whole) {
-    const std::string others = remains_.strip(text);
-    const bool nobody_else = others.empty() && !text.empty();
-    auto fact = nobody_else ? std::nullopt : lifecycle_.feed(others);
-    const Writer writer = nobody_else ? Writer::agent : lifecycle_.writer();
-    in_record_ = in_record_ || text.find(kRecord) != std::string_view::npos;
-    const std::size_t remains = writer == Writer::unattributed ? remains_.claim(others.size()) : 0;
+void Console::on_line(const ConsoleLine& line) {
     {
         const std::scoped_lock lock(mutex_);
         const auto count_of = [this](Writer who) -> std::uint64_t& {
             return counts_.text[static_cast<std::size_t>(who)];
         };
-        count_of(Writer::agent) += text.size() - others.size() + remains;
-        (in_record_ ? counts_.records : count_of(writer)) += others.size() - remains + 1;
+        count_of(Writer::agent) += line.remains;
+        (line.record ? counts_.records : count_of(line.writer)) += line.others();
     }
-    in_record_ = in_record_ && !whole; // the next piece of a line that was cut belongs to it
     if (options_.lines) {
-        push(LineEvent{std::string(text), writer, whole});
-    }
-    if (fact) {
-        push(std::move(*fact));
+        push(LineEvent{std::string(line.text), line.writer, line.whole});
     }
 }
 
-void Console::take_traps() {
-    report_pending_ = traps_.pending();
-    for (TrapEvent& trap : traps_.take()) {
-        push(std::move(trap));
-    }
+void Console::on_fact(LifecycleEvent fact) {
+    push(std::move(fact));
 }
 
-void Console::frame(const frame::Frame& frame, frame::Lane lane) {
-    remains_.frame();
+void Console::on_trap(TrapEvent trap) {
+    push(std::move(trap));
+}
+
+void Console::on_frame(const frame::Frame& frame, frame::Lane lane) {
     {
         const std::scoped_lock lock(mutex_);
         ++counts_.frames;
@@ -387,8 +361,7 @@ void Console::frame(const frame::Frame& frame, frame::Lane lane) {
     changed_.notify_all();
 }
 
-void Console::damaged(frame::Lane lane, std::size_t characters) {
-    remains_.given_back(characters);
+void Console::on_damaged(frame::Lane lane) {
     {
         const std::scoped_lock lock(mutex_);
         ++counts_.damaged;

@@ -14,13 +14,10 @@
 #include <vector>
 
 #include "bench/core/frame.hpp"
-#include "hil/lib/agent_remains.hpp"
 #include "hil/lib/chaos.hpp"
 #include "hil/lib/console_log.hpp"
-#include "hil/lib/lifecycle.hpp"
-#include "hil/lib/line_assembler.hpp"
+#include "hil/lib/console_text.hpp"
 #include "hil/lib/stream.hpp"
-#include "hil/lib/trap_decoder.hpp"
 
 namespace hil {
 
@@ -93,11 +90,11 @@ struct ConsoleCounts {
 
 /// A reader thread owns the stream: raw bytes to disk, frames to the agent's client, all other text to the tee, the
 /// line parser and the trap decoder. All methods may be called from any thread.
-class Console {
+class Console : private ConsoleTextSink {
   public:
     /// Checks the options, creates the log and starts the thread; the connection comes later: see wait_open().
     static Result<std::unique_ptr<Console>> create(ConsoleOptions options);
-    ~Console();
+    ~Console() override;
     Console(const Console&) = delete;
     Console& operator=(const Console&) = delete;
 
@@ -134,11 +131,6 @@ class Console {
     /// Ends the thread and closes the line. Events and counts stay readable.
     void close();
 
-    // The frame decoder's sink.
-    void text(std::span<const char> bytes);
-    void frame(const frame::Frame& frame, frame::Lane lane);
-    void damaged(frame::Lane lane, std::size_t characters);
-
   private:
     explicit Console(ConsoleOptions options);
     void run();
@@ -147,8 +139,13 @@ class Console {
     bool read_from(Stream& stream);
     bool write_to(Stream& stream);
     void settle(SteadyClock::time_point now);
-    void line(std::string_view text, bool whole);
-    void take_traps();
+    void on_text(std::span<const char> bytes) override;
+    void on_report(bool pending) override { report_pending_ = pending; }
+    void on_frame(const frame::Frame& frame, frame::Lane lane) override;
+    void on_damaged(frame::Lane lane) override;
+    void on_line(const ConsoleLine& line) override;
+    void on_fact(LifecycleEvent fact) override;
+    void on_trap(TrapEvent trap) override;
     void set_link(Link link, std::string detail);
     void push(decltype(ConsoleEvent::what) what);
     void wake();
@@ -164,17 +161,12 @@ class Console {
     std::atomic<bool> stop_ = false;
 
     // The reader thread's own.
-    frame::Decoder decoder_;
-    LineAssembler assembler_;
-    AgentRemains remains_;
-    LifecycleParser lifecycle_;
-    TrapDecoder traps_;
-    std::atomic<bool> report_pending_ = false; // the decoder is the reader thread's alone
+    ConsoleText text_;
+    std::atomic<bool> report_pending_ = false; // for the other threads
     std::chrono::nanoseconds now_{};
     SteadyClock::time_point paced_at_{};
     double pace_ = 0;
     bool settled_ = true;
-    bool in_record_ = false;
 
     // Shared, under mutex_.
     mutable std::mutex mutex_;

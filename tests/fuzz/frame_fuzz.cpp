@@ -6,6 +6,8 @@
 #include <string>
 #include <string_view>
 
+#include "tests/fuzz/frame_script.hpp"
+
 namespace {
 
 using namespace hil::frame;
@@ -40,7 +42,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     if (size == 0) {
         return 0;
     }
-    const std::string_view input(reinterpret_cast<const char*>(data) + 1, size - 1);
+    const std::string_view given(reinterpret_cast<const char*>(data) + 1, size - 1);
+    const std::string script = hil::with_frames(data[0] < 128 ? "" : given);
+    const std::string_view input = data[0] < 128 ? given : script;
     const std::size_t step = 1 + data[0] % 64;
 
     Sink whole;
