@@ -5,7 +5,9 @@
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <poll.h>
 #include <pty.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <termios.h>
 
@@ -64,13 +66,16 @@ struct Bench {
     std::unique_ptr<AgentClient> client;
     pid_t pid = -1;
 
-    explicit Bench(const std::string& chaos = "", AgentOptions agent_options = {}) {
+    // `between` takes the terminal's outer end and gives what the console opens instead.
+    explicit Bench(
+        const std::string& chaos = "", AgentOptions agent_options = {},
+        const std::function<int(int)>& between = [](int master) { return master; }) {
         int master = -1;
         int slave = -1;
         EXPECT_EQ(openpty(&master, &slave, nullptr, nullptr, nullptr), 0);
         terminal = FileDescriptor(slave);
         ConsoleOptions options;
-        options.stream = "fd:" + std::to_string(master);
+        options.stream = "fd:" + std::to_string(between(master));
         if (!chaos.empty()) {
             options.chaos = *parse_chaos(chaos);
         }
@@ -394,6 +399,100 @@ TEST_F(AgentOnCleanLine, TellsTheEndUntilItIsKnownAndAnswersATurnOnce) {
     const Heard known = hear(2500ms);
     EXPECT_EQ(std::pair(known.pieces, known.ends), std::pair(2u, 0u));
 }
+
+enum class Eighth {
+    cleared,   // bit 7 of each byte is lost
+    swallowed, // each byte that has it is lost
+};
+
+// A line that carries seven bits, both ways.
+struct SevenBits {
+    Eighth eighth;
+    FileDescriptor machine; // the terminal's outer end
+    FileDescriptor user;
+    FileDescriptor given; // what the console opens
+    std::atomic<bool> stop = false;
+    std::thread thread;
+
+    SevenBits(int master, Eighth how) : eighth(how), machine(dup(master)) {
+        std::array<int, 2> ends{};
+        EXPECT_EQ(socketpair(AF_UNIX, SOCK_STREAM, 0, ends.data()), 0);
+        user = FileDescriptor(ends[0]);
+        given = FileDescriptor(ends[1]);
+        (void)std::signal(SIGPIPE, SIG_IGN); // the console may close first
+        thread = std::thread([this] { carry(); });
+    }
+    ~SevenBits() {
+        stop = true;
+        thread.join();
+    }
+
+    void pass_on(int from, int to) const {
+        std::array<char, 4096> bytes{};
+        const ssize_t count = ::read(from, bytes.data(), bytes.size());
+        std::string carried;
+        for (ssize_t i = 0; i < count; ++i) {
+            const char byte = bytes[static_cast<std::size_t>(i)];
+            if ((byte & 0x80) == 0 || eighth == Eighth::cleared) {
+                carried.push_back(static_cast<char>(byte & 0x7f));
+            }
+        }
+        for (std::size_t done = 0; done < carried.size();) {
+            const ssize_t sent = ::write(to, carried.data() + done, carried.size() - done);
+            if (sent <= 0) {
+                return;
+            }
+            done += static_cast<std::size_t>(sent);
+        }
+    }
+    void carry() const {
+        while (!stop) {
+            std::array<pollfd, 2> polled = {pollfd{machine.get(), POLLIN, 0}, pollfd{user.get(), POLLIN, 0}};
+            (void)::poll(polled.data(), polled.size(), 20);
+            if ((polled[0].revents & POLLIN) != 0) {
+                pass_on(machine.get(), user.get());
+            }
+            if ((polled[1].revents & POLLIN) != 0) {
+                pass_on(user.get(), machine.get());
+            }
+        }
+    }
+};
+
+class AgentInSevenBits : public testing::TestWithParam<Eighth> {};
+
+TEST_P(AgentInSevenBits, AnswersAndCarriesFilesBothWays) {
+    std::unique_ptr<SevenBits> line; // outlives the console
+    Bench bench("", {}, [&line](int master) {
+        line = std::make_unique<SevenBits>(master, GetParam());
+        return line->given.get();
+    });
+    const auto info = bench.client->hello(20s);
+    ASSERT_TRUE(info) << info.error().message;
+    if (GetParam() == Eighth::swallowed) {
+        EXPECT_EQ(info->lane, frame::Lane::plain);
+    }
+    for (int i = 0; i < 20; ++i) {
+        const AgentAnswer answer = bench.shell("echo out " + std::to_string(i) + "; echo err >&2; exit 3");
+        EXPECT_EQ(std::tuple(answer.code, answer.out, answer.err),
+                  std::tuple(3, "out " + std::to_string(i) + "\n", std::string("err\n")));
+    }
+    const Directory directory;
+    const std::string path = directory.path + "/file";
+    const std::string bytes = random_bytes(20'000, 7);
+    const auto put = bench.client->write_file(path, bytes, 0644);
+    ASSERT_TRUE(put) << put.error().message;
+    EXPECT_EQ(content_of(path), bytes) << "all eight bits of it";
+    const auto got = bench.client->read_file(path);
+    ASSERT_TRUE(got) << got.error().message;
+    EXPECT_EQ(*got, bytes);
+    EXPECT_EQ(bench.client->counts().damaged, 0u);
+}
+
+INSTANTIATE_TEST_SUITE_P(Lines, AgentInSevenBits, testing::Values(Eighth::cleared, Eighth::swallowed),
+                         [](const auto& eighth) {
+                             return eighth.param == Eighth::cleared ? "bit_cleared" : "byte_swallowed";
+                         });
 
 TEST(Agent, NobodyThere) {
     int master = -1;
