@@ -10,6 +10,7 @@ add_library(hil_controller STATIC
     chaos_proxy.cpp
     console.cpp
     console_log.cpp
+    console_text.cpp
     lifecycle.cpp
     line_assembler.cpp
     line_quality.cpp
