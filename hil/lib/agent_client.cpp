@@ -49,7 +49,7 @@ constexpr std::size_t kSmallPiece = 64;     // bytes; of such pieces several are
 // A share of harmed characters from which on a question of 50 is lost about once in ten times. Saying it twice at once
 // takes the line the time of 50 characters; finding out that it was lost takes that of an answer.
 constexpr double kBadLine = 0.002;
-// A line whose rate nobody told is thought to be a common UART until it shows: 115200 baud.
+// A line whose rate nobody told is thought to be a common UART until it shows that it is faster: 115200 baud.
 constexpr double kUnknownPace = 1000.0 / 11520; // ms a character
 
 std::uint64_t random_number() {
@@ -501,8 +501,9 @@ void AgentClient::learn_pace(Call& call, std::size_t characters) {
     const auto now = SteadyClock::now();
     const auto since = std::exchange(call.accepted_at, now);
     if (call.state.phase == Phase::collecting) { // later states come when the command is done
+        // What took longer was lost and asked for again: such waits must not make later ones longer still.
         const double took = std::chrono::duration<double, std::milli>(now - since).count();
-        pace_ms_ += 0.25 * (took / static_cast<double>(characters) - pace_ms_);
+        pace_ms_ += 0.25 * (std::min(took / static_cast<double>(characters), kUnknownPace) - pace_ms_);
     }
 }
 
