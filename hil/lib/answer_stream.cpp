@@ -14,7 +14,7 @@ constexpr std::size_t kOffsets = std::size_t{1} << 32; // that a frame can name
 void AnswerStream::put(std::uint32_t offset, std::string_view piece) {
     std::size_t at = std::max<std::size_t>(offset, bytes_.size());
     const std::size_t end = std::min(std::size_t{offset} + piece.size(), kOffsets); // nobody can ask for more
-    while (at < end) { // the parts of it that lie in gaps
+    while (at < end) {                                                              // the parts of it that lie in gaps
         const auto next = ahead_.upper_bound(static_cast<std::uint32_t>(at));
         if (next != ahead_.begin()) {
             const auto& [begin, before] = *std::prev(next);
