@@ -121,6 +121,8 @@ def test_chaos_between_a_stream_and_any_program(hil: Command, tmp_path: Path) ->
 def test_chaos_that_cannot_be(hil: Command) -> None:
     done = hil.run("run", "--target", "qemu", "ivshmem-latency", "--chaos", "typo=0.1")
     assert done.returncode == 2 and "unknown fault 'typo'" in done.stderr
+    done = hil.run("run", "--target", "qemu", "ivshmem-latency", "--chaos", "splice=0.01,interleave=x")
+    assert done.returncode == 2 and "interleave=x is neither 0 nor 1" in done.stderr and not hil.runs.exists()
     refused = subprocess.run(
         [sys.executable, "-m", "hil", "chaos", "--stream", "no:where", "--chaos", "drop=0.1"],
         capture_output=True,
