@@ -38,13 +38,18 @@ class EventLog:
     def emit(self, event: str, **fields: Any) -> None:
         """Writes one event. InfrastructureError when the disk refuses it."""
         line: Event = {"t": round(self._now() - self.start, 6), "event": event, **fields}
+        try:
+            with writing(self.path):
+                self._file.write(json.dumps(line, ensure_ascii=True) + "\n")
+        finally:  # after it is on disk: a run that is killed now has left what others heard of it
+            self._tell(line)
+
+    def _tell(self, line: Event) -> None:
         for observer in list(self._observers):
             try:
                 observer(line)
             except OSError:  # its terminal or its reader has gone, which is no reason to end a run
                 self._observers.remove(observer)
-        with writing(self.path):
-            self._file.write(json.dumps(line, ensure_ascii=True) + "\n")
 
     def state(self, state: str, wait: str, limit: float, scale: float, waiting_for: str) -> None:
         """The session is in a new state, or waits for something else in it. `limit` in seconds, as stretched `scale`

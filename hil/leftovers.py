@@ -54,15 +54,31 @@ def _let_go(mark: Path, holdings: Holdings) -> str:
     scratch = Path(holdings.scratch)
     if scratch.name.startswith("hil-") and scratch.parent == places.scratch():
         shutil.rmtree(scratch, ignore_errors=True)
-    reason = f"the controller (pid {holdings.controller.pid}) ended without a verdict{_last_state(mark.parent)}"
+    reason = f"the controller (pid {holdings.controller.pid}) {_how_far(mark.parent)}"
     try:
         _close_events(mark.parent, f"{reason}{_last_lines(mark.parent)}")
+        _remove_halves(mark.parent)
         _report(mark.parent)
         os.replace(mark, mark.with_name(UNFINISHED))
     except OSError:
         pass  # read-only by now: its mark stays, which is true as well
     what = f"; ended what it had left: pid {', '.join(ended)}" if ended else ""
     return f"{mark.parent.name}: {reason}{what}"
+
+
+def _how_far(run: Path) -> str:
+    """A verdict that is in the log stays, whatever was cut off after it."""
+    for event in reversed(_events(run)):
+        if event.get("event") == "verdict":
+            return f"ended after its verdict ({event.get('verdict')}), before all its files were there"
+    return f"ended without a verdict{_last_state(run)}"
+
+
+def _remove_halves(run: Path) -> None:
+    """What files are called while they are written: these never got their name."""
+    for name in (RUNNING, "manifest.json", "result.json", "junit.xml", "report.html"):
+        for half in run.glob(f".{name}.*"):
+            half.unlink(missing_ok=True)
 
 
 def _last_state(run: Path) -> str:

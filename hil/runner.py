@@ -97,8 +97,15 @@ class Runner:
         found = leftovers.clean()
         lock = TargetLock(self._prepared.target.name, f"hil run {options.probe}")
         with self._interrupts:
-            lock.acquire(options.wait, lambda holder: self._tell_waiting(holder))
             try:
+                lock.acquire(
+                    options.wait, lambda holder: self._tell(f"waiting for the target: it is in use by {holder}")
+                )
+            except KeyboardInterrupt:
+                self._tell(f"stopped by {self._interrupts.what} while it waited for the target")
+                raise
+            try:
+                found += leftovers.clean()  # of the one that was waited for
                 directory = RunDirectory(self._prepared.target.name, options.probe)
                 return self._in_directory(directory, found)
             finally:
@@ -161,6 +168,7 @@ class Runner:
         goal = self._prepared.goal
         return State.COLLECTED if self._prepared.options.keep and goal is State.DISABLED else goal
 
-    def _tell_waiting(self, holder: str) -> None:
+    def _tell(self, note: str) -> None:
+        """What a run has to say before it has a directory."""
         for observer in self._observers:
-            observer({"t": 0.0, "event": "note", "text": f"waiting for the target: it is in use by {holder}"})
+            observer({"t": 0.0, "event": "note", "text": note})

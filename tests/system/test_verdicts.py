@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 from random import Random
 
@@ -27,6 +28,7 @@ from hil.run_directory import RUNNING, UNFINISHED, Holdings
 from hil.verdict import Outcome
 
 BROKEN = Outcome.INFRASTRUCTURE_ERROR
+MANIFEST = "manifest.json"
 RUN = ("run", "--target", "qemu", "ivshmem-latency", "--warmup", "20", "--json-events")
 SHORT = (*RUN, "--count", "200")
 LONG = (*RUN, "--count", "1000000")
@@ -69,6 +71,12 @@ class Started:
         return self.wait_for(
             lambda event: event["event"] == "state" and event["state"] == state and waiting_for in str(event)
         )
+
+    def wait_for_note(self, words: str) -> None:
+        """Of one that has no run directory yet: its first event."""
+        assert self.process.stdout is not None
+        event = json.loads(self.process.stdout.readline())
+        assert event["event"] == "note" and words in event["text"], event
 
     def end(self, seconds: float = 120) -> int:
         self.process.communicate(timeout=seconds)
@@ -286,12 +294,123 @@ def test_two_runs_on_one_target(hil: Command) -> None:
     refused = hil.run(*SHORT)
     assert refused.returncode == 4
     assert "in use by" in refused.stderr and f"pid {first.process.pid}: hil run ivshmem-latency" in refused.stderr
-    waiting = hil.start(*SHORT, "--wait", "60")
-    time.sleep(1)
+    waiting = Started(hil, *SHORT, "--wait", "60")
+    waiting.wait_for_note("waiting for the target: it is in use by")
     first.process.send_signal(signal.SIGINT)
     first.end()
-    said, _ = waiting.communicate(timeout=120)
-    assert waiting.returncode == 0 and "waiting for the target: it is in use by" in said
+    assert waiting.end() == 0
+
+
+def test_a_run_that_waits_comes_after_the_other_and_one_that_is_interrupted_leaves_nothing(hil: Command) -> None:
+    first = Started(hil, *SHORT)
+    run = first.wait_for_state("boot", "first console")
+    waiting, impatient = (Started(hil, *SHORT, "--wait", "120") for _ in range(2))
+    for one in (waiting, impatient):
+        one.wait_for_note(f"pid {first.process.pid}: hil run ivshmem-latency")
+    impatient.process.send_signal(signal.SIGINT)
+    said, complaint = impatient.process.communicate(timeout=20)
+    assert impatient.process.returncode == 130 and "Traceback" not in complaint
+    assert "stopped by Ctrl-C while it waited for the target" in said
+    assert hil.only_run() == run, "who only waited has no run directory"
+    assert first.end() == 0
+    ended = time.time()
+    assert waiting.end() == 0
+    (other,) = [path for path in hil.runs.glob(f"[!.]*/{MANIFEST}") if path.parent != run]
+    started = datetime.fromisoformat(json.loads(other.read_text())["started"]).timestamp()
+    assert started >= ended - 1, "they did not share the machine"
+    for one in (run, other.parent):
+        check_run(one, 0, Outcome.PASS, "4 series measured")
+
+
+EVERY_STATE = "boot shell agent enabled created loaded running collected destroyed disabled".split()
+"""But `login`, for which nothing is done on this target."""
+
+
+def shown(hil: Command, run: Path) -> str:
+    """What `hil report` and `hil replay` say of a run; both have to work."""
+    report, replay = hil.run("report", str(run)), hil.run("replay", str(run))
+    assert report.returncode == 0 and replay.returncode == 0, report.stderr + replay.stderr
+    assert "Traceback" not in report.stderr + replay.stderr
+    return report.stdout + replay.stdout
+
+
+def test_controller_killed_in_each_state(hil: Command) -> None:
+    """Each run finds what the one before left; what is shown of it is true before that and after."""
+    before: tuple[Path, str, int] | None = None
+    for state in (*EVERY_STATE, ""):
+        started = Started(hil, *SHORT)
+        assert started.process.stdout is not None
+        earlier = set(hil.runs.glob("[!.]*"))
+        for line in started.process.stdout:
+            event = json.loads(line)
+            if event["event"] == "state" and event["state"] == state:
+                started.process.kill()
+                break
+        code = started.end()
+        (run,) = set(hil.runs.glob("[!.]*")) - earlier - {hil.runs / "locks"}
+        assert code == (-signal.SIGKILL if state else 0), f"{state}: {code}"
+        end = time.monotonic() + 5
+        while (left := processes_of(hil.runs)) and time.monotonic() < end:
+            time.sleep(0.02)
+        assert not left, f"{state}: processes {left} outlived their controller"
+        if before is not None:
+            path, was, pid = before
+            assert (path / UNFINISHED).exists() and not (path / RUNNING).exists(), was
+            check_run(path, 4, BROKEN, f"last in state '{was}' (wait '", f"pid {pid}")
+            assert f"last in state '{was}'" in " ".join(shown(hil, path).split()), was
+        if state:
+            said = " ".join(shown(hil, run).split())
+            assert "infrastructure-error" in said and f'cut off in state "{state}"' in said, said
+            before = (run, state, started.process.pid)
+
+
+STAGES = ("result.json", "junit.xml", "report.html", RUNNING)
+
+# As hil, but killed where the file of this name would be put in its place, or taken away.
+KILLED_AT = """
+import os, signal, sys
+from pathlib import Path
+name, last = sys.argv[1], [0]
+def deadly(real):
+    def call(*paths, **more):
+        if verdict() and os.path.basename(str(paths[-1])) == name:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return real(*paths, **more)
+    return call
+def verdict():
+    marks = Path(os.environ["HIL_RUNS"]).glob("[!.]*/running")
+    me = f'"pid": {os.getpid()},'
+    mine = [mark.with_name("events.jsonl") for mark in marks if me in mark.read_text()]
+    return any(log.exists() and '"verdict"' in log.read_text() for log in mine)
+os.replace, os.unlink = deadly(os.replace), deadly(os.unlink)
+sys.argv = ["hil", *sys.argv[2:]]
+from hil.cli import main
+main()
+"""
+
+
+def test_controller_killed_while_the_reports_are_written(hil: Command) -> None:
+    """The verdict that it had given stays; the next run makes the reports."""
+    killed: list[Path] = []
+    for stage in STAGES:
+        earlier = set(hil.runs.glob("[!.]*"))
+        words = [sys.executable, "-c", KILLED_AT, stage, *SHORT]
+        done = subprocess.run(words, env=hil.environment(), capture_output=True, text=True, timeout=120, check=False)
+        assert done.returncode == -signal.SIGKILL, (stage, done.stderr)
+        (run,) = set(hil.runs.glob("[!.]*")) - earlier - {hil.runs / "locks"}
+        assert (run / RUNNING).exists() and verdict_of(run).outcome is Outcome.PASS
+        assert not (run / stage).exists() or stage == RUNNING
+        killed.append(run)
+        note = [json.loads(line) for line in done.stdout.splitlines()][0]
+        if len(killed) > 1:
+            after = "ended after its verdict (pass), before all its files were there"
+            assert note["text"].startswith("an earlier run was killed") and after in note["text"], note
+    assert hil.run(*SHORT).returncode == 0
+    for run in killed:
+        check_run(run, 0, Outcome.PASS, "4 series measured")
+        assert (run / UNFINISHED).exists() and not (run / RUNNING).exists() and not list(run.glob(".*"))
+        said = shown(hil, run)
+        assert "4 series measured" in said and "Started cell" in said
 
 
 def test_a_run_directory_that_cannot_be_written(hil: Command) -> None:

@@ -63,6 +63,16 @@ def test_a_full_disk_is_named_with_what_to_do(tmp_path: Path) -> None:
             events.note("x" * 5000)
 
 
+def test_what_is_told_is_on_disk(tmp_path: Path) -> None:
+    """A controller that is killed right after it has told its verdict has left it, too."""
+    events = EventLog(tmp_path / "events.jsonl")
+    told: list[str] = []
+    events.observe(lambda event: told.append((tmp_path / "events.jsonl").read_text()))
+    events.note("one")
+    events.verdict(Verdict.of(Outcome.PASS, "all is well"))
+    assert '"one"' in told[0] and '"all is well"' in told[1]
+
+
 def test_a_directory_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     blocker = tmp_path / "runs"
     blocker.write_text("a file where the runs should go")
@@ -195,6 +205,17 @@ def test_what_a_killed_controller_left_is_ended_and_only_that(tmp_path: Path) ->
     finally:
         other.kill()
         other.wait()
+
+
+def test_a_verdict_that_was_given_stays_and_halves_of_files_go(tmp_path: Path) -> None:
+    given = json.dumps({"t": 2, "event": "verdict", "verdict": "pass", "exit_code": 0, "reason": "measured"}) + "\n"
+    run = killed_run(tmp_path, None, cut=given)
+    (run / ".report.html.x1y2").write_text("half")
+    (run / ".mine").write_text("no file of a run's")
+    (found,) = leftovers.clean(tmp_path)
+    assert "ended after its verdict (pass), before all its files were there" in found
+    assert read_events(run / "events.jsonl").verdict().outcome is Outcome.PASS
+    assert [path.name for path in run.glob(".*")] == [".mine"]
 
 
 def test_a_process_that_got_an_old_number_is_left_alone(tmp_path: Path) -> None:
