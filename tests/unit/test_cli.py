@@ -24,7 +24,7 @@ from hil.limits import USUAL_LIMITS, WAITS
 from hil.names import choose, harmless
 from hil.options import RunOptions
 from hil.prepare import patience, prepare
-from hil.progress import PlainProgress, sentence
+from hil.progress import PlainProgress, sentence, waiting
 from hil.replay import merged, replay
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -366,3 +366,10 @@ def test_sentences_of_events_are_harmless() -> None:
 def test_a_probe_is_as_patient_as_the_session(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HIL_TIMEOUT_SCALE", "3")
     assert "--timeout=3.0" in prepare(RunOptions(target="qemu", probe="ivshmem-latency")).plan.program
+
+
+def test_the_progress_tells_state_elapsed_and_limit() -> None:
+    state = {"event": "state", "state": "boot", "limit": 30.4, "scale": 1.0, "waiting_for": "the first line"}
+    assert waiting(state, 12.34) == "boot       12.3 s of at most 30 s: waiting for the first line"
+    assert waiting({**state, "scale": 2.5}, 0).endswith("waiting for the first line (limit × 2.5)")
+    assert waiting({**state, "limit": None}, 1) == "boot        1.0 s: waiting for the first line"
