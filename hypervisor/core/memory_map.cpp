@@ -61,6 +61,17 @@ int take_root(PhysRange range) {
     });
 }
 
+/// The pages of a region that no other cell has a part of. Only its first and its last page can have one.
+PhysRange unshared(PhysRange pages) {
+    if (exclusive_owner({pages.start, page_size}) != nullptr) {
+        pages = {pages.start + page_size, pages.size - page_size};
+    }
+    if (pages.size != 0 && exclusive_owner({pages.end() - page_size, page_size}) != nullptr) {
+        pages.size -= page_size;
+    }
+    return pages;
+}
+
 } // namespace
 
 bool is_subpage(const jh_memory& region) {
@@ -97,9 +108,9 @@ int take_from_root(const Cell& cell) {
 int return_to_root(const Cell& cell) {
     int error = 0;
     for (const auto& region : cell.config.memory()) {
-        const PhysRange pages = pages_of(range_of(region));
-        if (exclusive(region) && (exclusive_pages(region) || exclusive_owner(pages) == nullptr)) {
-            const int failed = give_root(pages, Tables::tidy);
+        if (exclusive(region)) {
+            const PhysRange pages = pages_of(range_of(region));
+            const int failed = give_root(exclusive_pages(region) ? pages : unshared(pages), Tables::tidy);
             error = error == 0 ? failed : error;
         }
     }

@@ -265,6 +265,25 @@ TEST(GaolMemoryMap, TheRootKeepsTheRestOfAPageOfWhichACellHasAPart) {
     EXPECT_EQ(machine.translate(hv.root, 0x50000000), 0x50000000u);
 }
 
+TEST(GaolMemoryMap, EachPageOfARegionAcrossPagesComesBackByItself) {
+    FakeMachine machine;
+    Hypervisor& hv = hypervisor();
+    ConfigBuilder config = with_subpage("across", 1, 0x2, 0x50000c00); // and the first KiB of the second page
+    config.memory[0].size = 0x2800;
+    ASSERT_EQ(machine.create(with_subpage("before", 2, 0x4, 0x50000800)), 0);
+    ASSERT_EQ(machine.create(config), 0);
+    ASSERT_EQ(machine.create(with_subpage("behind", 3, 0x8, 0x50003400)), 0) << machine.console();
+    ASSERT_EQ(finish(cell_destroy, 1), 0);
+    EXPECT_EQ(machine.translate(hv.root, 0x50000000), nowhere);
+    EXPECT_EQ(machine.translate(hv.root, 0x50001000), 0x50001000u);
+    EXPECT_EQ(machine.translate(hv.root, 0x50002000), 0x50002000u);
+    EXPECT_EQ(machine.translate(hv.root, 0x50003000), nowhere);
+    ASSERT_EQ(finish(cell_destroy, 3), 0);
+    EXPECT_EQ(machine.translate(hv.root, 0x50003000), 0x50003000u);
+    ASSERT_EQ(finish(cell_destroy, 2), 0);
+    EXPECT_EQ(machine.translate(hv.root, 0x50000000), 0x50000000u);
+}
+
 TEST(GaolMemoryMap, PartsOfAPageAreGivenOnce) {
     FakeMachine machine;
     ASSERT_EQ(machine.create(with_subpage("one", 1, 0x2, 0x50000400)), 0);
