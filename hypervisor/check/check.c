@@ -2,6 +2,8 @@
 /*
  * gaol-check: what the root cell's kernel might do to a hypervisor, for the system tests. One thing an insertion:
  *   peek=ADDRESS[,ADDRESS...]      reads a word, by a mapping of its own; of several, each CPU one at the same time
+ *   form=F[,F...]                  how each of several is read: 4 (a word, unless told), 8 (64 bits), 2 (a pair),
+ *                                  1 (a word, and the address register is written back)
  *   poke=ADDRESS value=V           writes one
  *   hypercall=N first=A second=B   calls, past the loader's checks
  *   interrupt=N                    makes a shared interrupt (its GIC number) pending, which must come
@@ -27,9 +29,10 @@
 
 #define MOST_PEEKS 4
 static unsigned long peek[MOST_PEEKS], poke, hypercall = ~0UL, first, second, rounds, calls, seed = 1;
-static unsigned int peeks, value, interrupt;
+static unsigned int peeks, forms, form[MOST_PEEKS], value, interrupt;
 static char *config = "";
 module_param_array(peek, ulong, &peeks, 0);
+module_param_array(form, uint, &forms, 0);
 module_param(poke, ulong, 0);
 module_param(value, uint, 0);
 module_param(hypercall, ulong, 0);
@@ -68,8 +71,28 @@ static int access_word(unsigned long address, bool write)
 struct reader {
 	struct work_struct work;
 	void __iomem *at;
+	unsigned int form;
 };
 static atomic_t ready;
+
+static void read_in_form(const void __iomem *at, unsigned int how)
+{
+	u64 one, two;
+
+	switch (how) {
+	case 8:
+		readq(at);
+		break;
+	case 2:
+		asm volatile("ldp %0, %1, [%2]" : "=&r"(one), "=&r"(two) : "r"(at) : "memory");
+		break;
+	case 1:
+		asm volatile("ldr %w0, [%1], #4" : "=&r"(one), "+r"(at) : : "memory");
+		break;
+	default:
+		readl(at);
+	}
+}
 
 static void read_with_others(struct work_struct *work)
 {
@@ -78,7 +101,7 @@ static void read_with_others(struct work_struct *work)
 	atomic_inc(&ready);
 	while (atomic_read(&ready) < peeks)
 		cpu_relax();
-	readl(reader->at);
+	read_in_form(reader->at, reader->form);
 }
 
 static int read_at_once(void)
@@ -87,7 +110,8 @@ static int read_at_once(void)
 	unsigned int cpu, next = 0;
 
 	for (next = 0; next < peeks; next++) {
-		readers[next].at = ioremap(peek[next], sizeof(u32));
+		readers[next].at = ioremap(peek[next], sizeof(u64));
+		readers[next].form = next < forms ? form[next] : sizeof(u32);
 		if (!readers[next].at)
 			return -ENOMEM;
 		INIT_WORK(&readers[next].work, read_with_others);

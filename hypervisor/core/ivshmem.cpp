@@ -103,6 +103,40 @@ void IvshmemDevice::reset() {
 }
 
 MmioResult IvshmemDevice::registers(MmioAccess& access) {
+    if ((access.address & (access.size - 1)) != 0) {
+        return MmioResult::unclaimed;
+    }
+    if (access.size == 4) {
+        return word(access);
+    }
+    return access.size < 4 ? part_of_word(access) : two_words(access);
+}
+
+MmioResult IvshmemDevice::two_words(MmioAccess& access) {
+    MmioAccess low{access.address, 4, access.write, access.value & 0xffffffff};
+    MmioAccess high{access.address + 4, 4, access.write, access.value >> 32};
+    word(low);
+    word(high);
+    access.value = low.value | high.value << 32;
+    return MmioResult::done;
+}
+
+/// What is written goes into what the word holds.
+MmioResult IvshmemDevice::part_of_word(MmioAccess& access) {
+    const unsigned shift = 8 * (access.address & 3);
+    const uint64_t mask = ((uint64_t{1} << (8 * access.size)) - 1) << shift;
+    MmioAccess whole{access.address & ~uint64_t{3}, 4, false, 0};
+    word(whole);
+    if (access.write) {
+        whole.write = true;
+        whole.value = (whole.value & ~mask) | (access.value << shift & mask);
+        return word(whole);
+    }
+    access.value = (whole.value & mask) >> shift;
+    return MmioResult::done;
+}
+
+MmioResult IvshmemDevice::word(MmioAccess& access) {
     const LockGuard guard(link->lock);
     const auto written = static_cast<uint32_t>(access.value);
     switch (access.address) {

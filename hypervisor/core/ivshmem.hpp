@@ -40,10 +40,14 @@ struct IvshmemDevice {
     [[nodiscard]] uint32_t bar_size() const;
     /// Back to the state after power-on; the peers see state 0.
     void reset();
-    /// Registers in BAR 0; `access.address` is the offset.
+    /// Registers in BAR 0, of 32 bits; `access.address` is the offset. An access of another width is that to the words
+    /// that it touches, byte lanes kept; one that is not aligned to its width is unclaimed.
     MmioResult registers(MmioAccess& access);
 
   private:
+    MmioResult word(MmioAccess& access);
+    MmioResult part_of_word(MmioAccess& access);
+    MmioResult two_words(MmioAccess& access);
     void interrupt_peer(uint32_t peer);
     void interrupt_me();
     void set_state(uint32_t value);

@@ -14,6 +14,18 @@ constexpr uint32_t reg_bar0 = 0x10;
 constexpr uint32_t reg_capability = 0x40;
 constexpr uint16_t command_writable = 0x406; // memory, bus master, INTx disable
 constexpr uint32_t status_capabilities = 0x0010u << 16;
+constexpr uint32_t header_multi_function = 0x80u << 16;
+constexpr uint32_t function_size = 0x1000;
+
+/// Is another function of the cell in the device's slot?
+bool has_sibling(const IvshmemDevice& device) {
+    for (const auto& other : device.cell->pci()) {
+        if (&other != &device && other.config->bdf >> 3 == device.config->bdf >> 3) {
+            return true;
+        }
+    }
+    return false;
+}
 
 /// Aligned 32-bit word of a device's config space.
 uint32_t config_word(const IvshmemDevice& device, uint32_t reg) {
@@ -46,6 +58,8 @@ uint32_t config_word(const IvshmemDevice& device, uint32_t reg) {
         return device.command | status_capabilities;
     case 0x08:
         return uint32_t{IVSHMEM_CLASS} << 24 | uint32_t{device.config->shmem_protocol} << 8;
+    case 0x0c:
+        return has_sibling(device) ? header_multi_function : 0;
     case reg_bar0:
         return device.bar0;
     case 0x34:
@@ -93,7 +107,10 @@ MmioResult config_write(IvshmemDevice& device, uint32_t reg, unsigned size, uint
 
 MmioResult config_access(Cell& cell, MmioAccess& access) {
     const auto bdf = static_cast<uint16_t>(access.address >> 12);
-    const auto reg = static_cast<uint32_t>(access.address & 0xfff);
+    const auto reg = static_cast<uint32_t>(access.address & (function_size - 1));
+    if (reg + access.size > function_size) {
+        return MmioResult::forbidden; // half of it would be the next function's, which may be there
+    }
     for (auto& device : cell.pci()) {
         if (device.config->bdf != bdf) {
             continue;

@@ -69,6 +69,39 @@ TEST_F(GaolIvshmem, AbsentFunctionsReadAllOnes) {
     EXPECT_EQ(write(root, ecam + 0x8000, 4, 0), MmioResult::done);
 }
 
+TEST_F(GaolIvshmem, NoAccessReachesTwoFunctions) {
+    for (const unsigned size : {2u, 4u, 8u}) {
+        for (const uint64_t from : {ecam + 0x2000 - size + 1, ecam + 0xfffff}) {
+            MmioAccess access{from, size, false, 0};
+            EXPECT_EQ(vpci_access(root, access), MmioResult::forbidden) << size;
+            EXPECT_EQ(write(root, from, size, 0), MmioResult::forbidden);
+        }
+    }
+    MmioAccess inside{ecam + 0x1ff7, 8, false, 0};
+    EXPECT_EQ(vpci_access(root, inside), MmioResult::done);
+    EXPECT_EQ(inside.value, ~uint64_t{0});
+}
+
+TEST_F(GaolIvshmem, RegistersHaveByteLanes) {
+    write(root, bar + IVSHMEM_REG_STATE, 4, 0x81828384);
+    EXPECT_EQ(read(root, bar + IVSHMEM_REG_STATE + 1, 1), 0x83u);
+    EXPECT_EQ(read(root, bar + IVSHMEM_REG_STATE + 2, 2), 0x8182u);
+    write(root, bar + IVSHMEM_REG_STATE + 3, 1, 0x55);
+    EXPECT_EQ(read(root, bar + IVSHMEM_REG_STATE), 0x55828384u);
+    MmioAccess pair{bar, 8, false, 0};
+    EXPECT_EQ(vpci_access(*peer, pair), MmioResult::done);
+    EXPECT_EQ(pair.value, 0x2'0000'0001u); // id 1 of 2 peers
+    write(*peer, bar + IVSHMEM_REG_INT_CONTROL, 4, 1);
+    write(root, bar + IVSHMEM_REG_DOORBELL + 2, 1, 1); // the target alone
+    EXPECT_EQ(machine.raised.size(), 1u);
+    write(root, bar + IVSHMEM_REG_INT_CONTROL, 8, uint64_t{1} << 48 | 1);
+    EXPECT_EQ(machine.raised.size(), 2u);
+    EXPECT_EQ(read(root, bar + IVSHMEM_REG_INT_CONTROL), 1u);
+    for (const unsigned size : {2u, 4u, 8u}) {
+        EXPECT_EQ(write(root, bar + IVSHMEM_REG_STATE + 1, size, 0), MmioResult::unclaimed) << size;
+    }
+}
+
 TEST_F(GaolIvshmem, BarTellsItsSizeAndMoves) {
     write(root, ecam + 0x10, 4, 0xffffffff);
     EXPECT_EQ(read(root, ecam + 0x10), 0xfffff000u);
