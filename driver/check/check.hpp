@@ -30,3 +30,5 @@ void check_uio(Checks& checks, const char* device);
 // words.cpp: prints 32-bit words of physical memory, a line each; what devmem does once a process. 0, or 1 when one
 // cannot be read.
 int print_words(const char* address, const char* stride, const char* count);
+// The same for a register of each of these UIO devices (up to a null), or a write to it when `value` is not "-".
+int use_registers(const char* offset, const char* value, char* const* devices);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// driver-check device enabled|disabled SYSCONFIG CELLCONFIG | uio /dev/uioN | words ADDRESS STRIDE COUNT
+// driver-check device enabled|disabled SYSCONFIG CELLCONFIG | uio /dev/uioN | words ADDRESS STRIDE COUNT |
+//              register OFFSET VALUE|- /dev/uioN...
 #include "check.hpp"
 
 #include <cstdio>
@@ -14,9 +15,11 @@ int main(int argc, char** argv) {
         check_uio(checks, argv[2]);
     } else if (what == "words" && argc == 5) {
         return print_words(argv[2], argv[3], argv[4]);
+    } else if (what == "register" && argc >= 5) {
+        return use_registers(argv[2], argv[3], argv + 4);
     } else {
         std::fputs("usage: driver-check device enabled|disabled SYSCONFIG CELLCONFIG | uio /dev/uioN | "
-                   "words ADDRESS STRIDE COUNT\n",
+                   "words ADDRESS STRIDE COUNT | register OFFSET VALUE|- /dev/uioN...\n",
                    stderr);
         return 2;
     }

@@ -77,6 +77,7 @@ bool Ivshmem::read_capability() {
         println("ivshmem: no vendor capability: not a device of revision 2");
         return false;
     }
+    capability_ = *at;
     const auto field = [&](unsigned offset) { return static_cast<std::uint16_t>(*at + offset); };
     if (pci_read8(bdf_, field(IVSHMEM_CAP_PRIVILEGED_CONTROL)) & IVSHMEM_CONTROL_ONE_SHOT) {
         pci_write8(bdf_, field(IVSHMEM_CAP_PRIVILEGED_CONTROL), 0);
@@ -157,6 +158,18 @@ bool Ivshmem::enable_interrupt(InterruptHandler handler, void* context) {
 void Ivshmem::disable_interrupt() {
     mmio_write32(registers_ + IVSHMEM_REG_INT_CONTROL, 0);
     interrupt_disable(interrupt_);
+}
+
+void Ivshmem::use_one_shot() {
+    pci_write8(bdf_, capability_ + IVSHMEM_CAP_PRIVILEGED_CONTROL, IVSHMEM_CONTROL_ONE_SHOT);
+}
+
+bool Ivshmem::switched_itself_off() const {
+    return (mmio_read32(registers_ + IVSHMEM_REG_INT_CONTROL) & IVSHMEM_INT_ENABLE) == 0;
+}
+
+void Ivshmem::switch_on_again() {
+    mmio_write32(registers_ + IVSHMEM_REG_INT_CONTROL, IVSHMEM_INT_ENABLE);
 }
 
 } // namespace inmate

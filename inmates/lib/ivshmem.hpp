@@ -40,11 +40,17 @@ class Ivshmem {
     bool enable_interrupt(InterruptHandler handler, void* context);
     void disable_interrupt();
 
+    /// An interrupt switches itself off, which tells which of the devices on a pin it was. Before enable_interrupt.
+    void use_one_shot();
+    bool switched_itself_off() const;
+    void switch_on_again();
+
   private:
     bool read_capability();
     bool map_sections() const;
 
     Bdf bdf_{};
+    std::uint16_t capability_ = 0;
     PeerId id_{};
     IntId interrupt_{};
     std::uint16_t protocol_ = 0;

@@ -20,8 +20,8 @@ LATENCY = CellUse("ivshmem-latency.cell", "ivshmem-latency", "ivshmem-latency.bi
 EDGE_RISING = 1
 
 
-def overlay(pci: VirtualPci, gic: str) -> str:
-    """The node as source: bindings/pci/host-generic-pci.yaml, but for `compatible`."""
+def overlay(pci: VirtualPci, gic: str, window: int) -> str:
+    """The node as source: bindings/pci/host-generic-pci.yaml, but for `compatible`. `window`: bytes for BARs."""
     pins = range(4)
     lines = " ".join(f"0 0 0 {pin + 1} {gic} 0 0 0 {pci.irq_base + pin} {EDGE_RISING}" for pin in pins)
     return f"""
@@ -37,7 +37,7 @@ def overlay(pci: VirtualPci, gic: str) -> str:
         #interrupt-cells = <1>;
         bus-range = <0 {pci.end_bus}>;
         reg = <0 {pci.config_base:#x} 0 {(pci.end_bus + 1) * MIB:#x}>;
-        ranges = <0x02000000 0 {pci.window:#x} 0 {pci.window:#x} 0 0x10000>;
+        ranges = <0x02000000 0 {pci.window:#x} 0 {pci.window:#x} 0 {window:#x}>;
         linux,pci-domain = <{pci.domain}>;
         interrupt-map-mask = <0 0 0 7>;
         interrupt-map = <{lines}>;
@@ -46,7 +46,7 @@ def overlay(pci: VirtualPci, gic: str) -> str:
 """
 
 
-def tree_with_host(directory: Path) -> Path:
+def tree_with_host(directory: Path, window: int = 0x10000) -> Path:
     """The target's own device tree, as QEMU makes it, with the node added."""
     machine = target.load(TARGET).machine
     base, addition, merged = directory / "base.dtb", directory / "host.dtbo", directory / "merged.dtb"
@@ -59,7 +59,7 @@ def tree_with_host(directory: Path) -> Path:
     run(machine.program, "-machine", dump, *size, "-display", "none", "-nic", "none")
     gic = "0x" + run("fdtget", "-t", "x", str(base), "/intc@8000000", "phandle")
     pci = virtual_pci(places.build() / "cells" / TARGET / "qemu-root.cell")
-    run("dtc", "-q", "-I", "dts", "-O", "dtb", "-o", str(addition), "-", text=overlay(pci, gic))
+    run("dtc", "-q", "-I", "dts", "-O", "dtb", "-o", str(addition), "-", text=overlay(pci, gic, window))
     run("fdtoverlay", "-i", str(base), "-o", str(merged), str(addition))
     return merged
 

@@ -38,7 +38,7 @@ struct Handler {
     void* context;
 };
 
-constexpr unsigned most_handlers = 8;
+constexpr unsigned most_handlers = 40;
 Handler handlers[most_handlers];
 unsigned used_handlers;
 std::uint64_t distributor;
@@ -124,6 +124,15 @@ void set_edge(IntId interrupt) {
     }
 }
 
+bool has_handler(IntId interrupt) {
+    for (unsigned index = 0; index < used_handlers; ++index) {
+        if (handlers[index].interrupt == interrupt) {
+            return true;
+        }
+    }
+    return false;
+}
+
 } // namespace
 
 bool gic_open() {
@@ -160,7 +169,12 @@ bool interrupt_enable(IntId interrupt, InterruptHandler handler, void* context) 
         return false;
     }
     mask_interrupts();
+    const bool enabled = has_handler(interrupt);
     handlers[used_handlers++] = {interrupt, handler, context};
+    if (enabled) { // one that is pending is not to be lost
+        unmask_interrupts();
+        return true;
+    }
     const std::uint64_t base = registers(interrupt);
     set_bit(base + group, interrupt);
     mmio_write8(base + priority + number(interrupt), normal_priority);
@@ -180,10 +194,11 @@ void interrupt_disable(IntId interrupt) {
     mask_interrupts();
     mmio_write32(registers(interrupt) + clear_enable + number(interrupt) / 32 * 4, 1u << number(interrupt) % 32);
     data_barrier();
-    for (unsigned index = 0; index < used_handlers; ++index) {
+    for (unsigned index = 0; index < used_handlers;) {
         if (handlers[index].interrupt == interrupt) {
             handlers[index] = handlers[--used_handlers];
-            break;
+        } else {
+            ++index;
         }
     }
     unmask_interrupts();
@@ -204,7 +219,6 @@ void irq_dispatch(hil::bench::Ticks stamp) {
         for (unsigned index = 0; index < used_handlers; ++index) {
             if (number(handlers[index].interrupt) == interrupt) {
                 handlers[index].function(handlers[index].context, stamp);
-                break;
             }
         }
         SYSREG_WRITE(S3_0_C12_C12_1, interrupt); // ICC_EOIR1_EL1

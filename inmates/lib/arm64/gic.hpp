@@ -25,8 +25,10 @@ using InterruptHandler = void (*)(void* context, hil::bench::Ticks stamp);
 /// is wrong and returns false if that does not work.
 bool gic_open();
 
-/// Handlers are few: false when the table is full. Shared interrupts are routed to this CPU and edge triggered.
+/// False when the table is full. Shared interrupts are routed to this CPU and edge triggered. An interrupt may have
+/// several handlers, as PCI's pins do: each of them is called.
 bool interrupt_enable(IntId interrupt, InterruptHandler handler, void* context);
+/// All handlers of the interrupt go.
 void interrupt_disable(IntId interrupt);
 
 } // namespace inmate
