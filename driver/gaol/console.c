@@ -43,8 +43,6 @@ size_t gaol_console_copy(char *buffer, size_t size, u64 *position, u64 *lost)
 	size_t count, index;
 
 	*lost = 0;
-	if (*position > READ_ONCE(gaol.console->written))
-		*position = oldest; /* of another hypervisor, that has gone meanwhile */
 	if (*position < oldest) {
 		*lost = oldest - *position;
 		*position = oldest;
@@ -83,7 +81,16 @@ void gaol_console_last_line(const struct gaol_console *console, char *line, size
 	line[count] = 0;
 }
 
-static ssize_t read_some(char __user *buffer, size_t size, loff_t *offset)
+/* A position is one in the ring of the hypervisor that was there then: the next one is read from its beginning on. */
+static void find_position(struct file *file, loff_t *offset)
+{
+	if (file->private_data == (void *)gaol.console_generation)
+		return;
+	file->private_data = (void *)gaol.console_generation;
+	*offset = 0;
+}
+
+static ssize_t read_some(struct file *file, char __user *buffer, size_t size, loff_t *offset)
 {
 	bool over = !READ_ONCE(gaol.enabled); /* asked first: what it said last is read before the end */
 	u64 position, lost;
@@ -98,6 +105,7 @@ static ssize_t read_some(char __user *buffer, size_t size, loff_t *offset)
 		mutex_unlock(&gaol_console_lock);
 		return error == -ENODEV && *offset ? 0 : error; /* closed while somebody reads: the end */
 	}
+	find_position(file, offset);
 	position = *offset ? *offset : gaol_console_oldest();
 	count = gaol_console_copy(chunk, min_t(size_t, size, sizeof(chunk)), &position, &lost);
 	mutex_unlock(&gaol_console_lock);
@@ -117,7 +125,7 @@ ssize_t gaol_console_read(struct file *file, char __user *buffer, size_t size, l
 	ssize_t count;
 
 	while (size) {
-		count = read_some(buffer, size, offset);
+		count = read_some(file, buffer, size, offset);
 		if (count != -EAGAIN || file->f_flags & O_NONBLOCK)
 			return count;
 		if (msleep_interruptible(FOLLOW_PAUSE_MS) || signal_pending(current))

@@ -38,6 +38,7 @@ struct gaol_hypervisor {
 	phys_addr_t base;
 	u64 size;
 	struct gaol_console *console;	   /* read-only view, NULL where there is none; under gaol_console_lock */
+	unsigned long console_generation;  /* counts the hypervisors whose console could have been read */
 	struct gaol_console *kept_console; /* what the last hypervisor said; `console` once that is gone */
 	struct gaol_cell *root;
 	struct list_head cells; /* all cells by id, the root cell first */

@@ -136,6 +136,7 @@ static void map_console(const struct jh_system *config, u64 offset)
 	kfree(gaol.kept_console);
 	gaol.kept_console = NULL;
 	gaol.console = NULL;
+	gaol.console_generation++;
 	gaol.console_permitted = config->flags & JH_SYS_VIRTUAL_CONSOLE;
 	if (gaol.console_permitted && offset) {
 		gaol.console = memremap(gaol.base + offset, sizeof(*gaol.console), MEMREMAP_WB);

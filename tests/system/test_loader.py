@@ -163,6 +163,52 @@ def test_users_find_the_names_and_lines_that_they_know(boot: Boot) -> None:
     assert "Usage: jailhouse { COMMAND | --help | --version }\n" in text(bed, "jailhouse cell bogus 2>&1", (1,))
 
 
+READY = "for i in $(seq 100); do grep -q 'Activating' /tmp/heard && break; sleep 0.05; done"
+
+
+def follow_over_an_end(bed: Bed, before: str, after: str) -> list[str]:
+    """A follower that misses an end and a beginning, as if they had come between two of its looks: it is stopped
+    meanwhile. `before` and `after`: what is done before it is stopped, and behind the new beginning. What it heard."""
+    text(
+        bed,
+        f"jailhouse enable {ROOT}; (exec jailhouse console -f >/tmp/heard) & F=$!; {READY}; {before}; sleep 0.2; "
+        f"kill -STOP $F; jailhouse disable; jailhouse enable {ROOT}; {after}; kill -CONT $F; sleep 0.5; "
+        "jailhouse disable; wait $F",
+    )
+    return text(bed, "cat /tmp/heard").splitlines()
+
+
+def test_a_follower_hears_the_next_hypervisor_from_its_first_word_on(boot: Boot) -> None:
+    """Whether that has said less than the one before when it is heard, or more."""
+    bed = boot(plan())
+    text(bed, "insmod /hil/jailhouse.ko")
+    cycle = f"jailhouse cell create {HELLO}; jailhouse cell destroy hello"
+    for before, after in ((f"{cycle}; {cycle}; {cycle}", "true"), ("true", f"{cycle}; {cycle}; {cycle}")):
+        heard = follow_over_an_end(bed, before, after)
+        begun = [at for at, line in enumerate(heard) if "Initializing Jailhouse hypervisor" in line]
+        assert len(begun) == 2, heard
+        created = [at for at, line in enumerate(heard) if line == 'Created cell "hello"']
+        assert len(created) == 3 and (created[0] > begun[1]) == (before == "true"), heard
+        assert sum(line == "Shutting down hypervisor" for line in heard[begun[1] :]) == 1, "and its last one"
+        assert all(line.isprintable() for line in heard)
+    assert bed.watch.traps == []
+
+
+def test_cells_run_right_after_an_end_and_a_beginning(boot: Boot) -> None:
+    """Each command as soon as the one before has ended."""
+    bed = boot(plan())
+    text(bed, "insmod /hil/jailhouse.ko")
+    cell = f"jailhouse cell create {HELLO} && jailhouse cell load hello /hil/inmates/hello.bin -a 0"
+    cell += " -s 'count=2 interval_ms=1' -a 0x1000 && jailhouse cell start hello"
+    for _ in range(3):
+        bed.lines.clear()
+        text(bed, f"jailhouse enable {ROOT} && jailhouse disable && jailhouse enable {ROOT} && {cell}")
+        bed.wait_for_line("hello 2")
+        text(bed, "jailhouse disable")
+    assert text(bed, "cat /sys/devices/system/cpu/online") == "0-3"
+    assert bed.watch.traps == []
+
+
 def test_disable_brings_back_a_cpu_that_was_offline(boot: Boot) -> None:
     bed = boot(plan())
     text(bed, f"insmod /hil/jailhouse.ko; jailhouse enable {ROOT}; echo 0 >/sys/devices/system/cpu/cpu1/online")

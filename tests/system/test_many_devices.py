@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """One cell with as many ivshmem devices as gaol has links, 32, each on a link of its own with peers of its own: the
-root on all of them, a third cell on some. A doorbell, a state and an interrupt are those of one device alone, though the
-devices share the four pins of the bus."""
+root on all of them, a third cell on some. A doorbell, a state and an interrupt are those of one device alone, though
+the devices share the four pins of the bus."""
 
 from __future__ import annotations
 
