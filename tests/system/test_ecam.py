@@ -246,14 +246,15 @@ def test_the_root_is_stopped_where_it_cannot_be_answered(boot: Boot) -> None:
 
 
 TWINS = """
-  - {{type: ivshmem, domain: 1, bdf: "00:0{slot}.{function}", first-region: {first}, peer-id: 1, peers: 2}}"""
+  - {{type: ivshmem, domain: 1, bdf: "00:0{slot}.{function}", first-region: {first}, peer-id: 1, peers: 2,
+     protocol: {protocol}}}"""
 
 
 def test_functions_of_one_slot_are_told_as_such(bed: Bed) -> None:
     """Header type, bit 7: whoever looks for functions looks no further without it."""
     text = (CELLS / "hello.yaml").read_text().replace("name: hello", "name: twins").replace("[1]", "[3]").rstrip()
     text = text.replace("0x70000000", "0x72000000") + "\nvpci-irq-base: 108\n"
-    places = {"a": (0x7D000000, 4, 0), "b": (0x7D010000, 4, 7), "c": (0x7D020000, 5, 0)}
+    places = {"undefined": (0x7D000000, 4, 0), "ethernet": (0x7D010000, 4, 7), "virtio-front": (0x7D020000, 5, 0)}
     regions = f"\n  - {{physical: {RESULTS:#x}, size: 4K, flags: read write root-shared}}"
     for name, (start, _, _) in places.items():
         for page, size, flags in ((0, "4K", f"read root-shared, name: {name}"), (1, "0", "read root-shared")):
@@ -261,9 +262,12 @@ def test_functions_of_one_slot_are_told_as_such(bed: Bed) -> None:
         for peer in range(2):
             right = "read write" if peer == 1 else "read"
             regions += f"\n  - {{physical: {start + (1 + peer) * 0x1000:#x}, size: 4K, flags: {right} root-shared}}"
-    devices = "".join(TWINS.format(slot=slot, function=f, first=name) for name, (_, slot, f) in places.items())
+    devices = "".join(
+        TWINS.format(slot=slot, function=f, first=name, protocol=name) for name, (_, slot, f) in places.items()
+    )
     text = text.replace("\nvpci-irq-base", f"{regions}\npci:{devices}\nvpci-irq-base")
     cell = Accessor.create(bed, "twins", text)
-    found = cell.values(*(f"r1:{ECAM + (slot << 15) + (f << 12) + 0xE:x}" for _, slot, f in places.values()))
+    at = [ECAM + (slot << 15) + (f << 12) for _, slot, f in places.values()]
+    found = cell.values(*(f"r1:{function + 0xE:x}" for function in at), *(f"r4:{function + 8:x}" for function in at))
     cell.destroy()
-    assert found == [0x80, 0x80, 0]
+    assert found == [0x80, 0x80, 0, 0xFF000000, 0xFF000100, 0xFF800000], "and their protocols are the class's"
