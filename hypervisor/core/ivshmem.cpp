@@ -103,11 +103,11 @@ void IvshmemDevice::reset() {
 }
 
 MmioResult IvshmemDevice::registers(MmioAccess& access) {
+    if (access.size == 4) { // first: a doorbell is what must be quick
+        return word(access);
+    }
     if ((access.address & (access.size - 1)) != 0) {
         return MmioResult::unclaimed;
-    }
-    if (access.size == 4) {
-        return word(access);
     }
     return access.size < 4 ? part_of_word(access) : two_words(access);
 }
@@ -168,7 +168,7 @@ MmioResult IvshmemDevice::word(MmioAccess& access) {
         break;
     default:
         access.value = 0;
-        break;
+        return (access.address & 3) == 0 ? MmioResult::done : MmioResult::unclaimed;
     }
     return MmioResult::done;
 }
