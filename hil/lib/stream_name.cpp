@@ -41,7 +41,7 @@ Result<int> take_baud(std::string_view& text) {
     if (at == std::string_view::npos) {
         return kDefaultBaud;
     }
-    const auto baud = parse_number(text.substr(at + 1), "the baud rate");
+    auto baud = parse_number(text.substr(at + 1), "the baud rate");
     if (baud && *baud < kSlowestBaud) {
         return Error{"the baud rate '" + std::string(text.substr(at + 1)) + "' is less than " +
                      std::to_string(kSlowestBaud)};
