@@ -96,8 +96,7 @@ Error refused(const AgentAnswer& answer) {
 } // namespace
 
 AgentClient::AgentClient(Console& console, AgentOptions options)
-    : console_(console), options_(options), quality_(largest_piece(options.longest_line)), undoubted_(quality_),
-      pace_ms_(kUnknownPace) {
+    : console_(console), options_(options), quality_(largest_piece(options.longest_line)), pace_ms_(kUnknownPace) {
     session_ = random_number();
     tag_ = static_cast<std::uint32_t>(session_ >> 52);
 }
@@ -300,9 +299,10 @@ void AgentClient::learn_round_trip(const InboundFrame& frame) {
     }
     if (doubted_ != SteadyClock::time_point{} && asked >= doubted_) {
         if (asked == doubted_) {
-            quality_ = undoubted_; // nothing was lost: the answer was late (RFC 3522 tells it by time stamps)
+            quality_.forgive(doubts_); // nothing was lost: the answer was late (RFC 3522 tells it by time stamps)
         }
         doubted_ = {}; // else a later question was answered, and that one was lost
+        doubts_ = 0;
     }
     const double took = std::chrono::duration<double, std::milli>(SteadyClock::now() - asked).count();
     round_trip_.learn(std::clamp(took, 0.0, 2000.0));
@@ -584,8 +584,8 @@ void AgentClient::went_well(const InboundFrame& frame) {
 void AgentClient::doubt() {
     if (doubted_ == SteadyClock::time_point{} && asked_at_[turn_] != SteadyClock::time_point{}) {
         doubted_ = asked_at_[turn_];
-        undoubted_ = quality_;
     }
+    ++doubts_;
     went_badly();
 }
 

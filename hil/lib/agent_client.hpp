@@ -156,7 +156,7 @@ class AgentClient {
     SteadyClock::time_point line_free_{}; // when all that was sent has left, on a line with a known rate
     unsigned backoff_ = 0;
     SteadyClock::time_point doubted_{}; // when a question was put that has no answer in time; zero: none
-    LineQuality undoubted_;             // the line's as it was before it was thought lost
+    unsigned doubts_ = 0;               // losses that are counted since, for want of an answer
     double pace_ms_;                    // that a character of a request takes, as far as it is known
     AgentCounts counts_;
 };

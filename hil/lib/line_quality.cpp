@@ -39,6 +39,10 @@ void LineQuality::bad() {
     remember((kHead + kCost * static_cast<double>(piece())) / 2, 1); // half of it was good, so much is likely
 }
 
+void LineQuality::forgive(unsigned frames) {
+    errors_ = std::max(errors_ - frames, kFewestErrors);
+}
+
 void LineQuality::remember(double characters, double errors) {
     characters_ += characters;
     errors_ += errors;

@@ -21,6 +21,8 @@ class LineQuality {
     void good(std::size_t characters);
     /// A frame did not.
     void bad();
+    /// So many of the last bad ones arrived whole after all.
+    void forgive(unsigned frames);
     /// Bytes a piece.
     [[nodiscard]] std::size_t piece() const;
     /// The share of characters that are harmed.

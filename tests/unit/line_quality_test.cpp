@@ -72,6 +72,19 @@ TEST(LineQuality, OneBadFrameOnAGoodLineIsNoBadLine) {
     EXPECT_GT(quality.piece(), 200u);
 }
 
+TEST(LineQuality, WhatArrivedAfterAllIsForgiven) {
+    LineQuality quality = learned(0, 100, 5);
+    const std::size_t before = quality.piece();
+    quality.bad();
+    quality.bad();
+    EXPECT_LT(quality.piece(), before / 2);
+    quality.forgive(2);
+    EXPECT_GT(quality.piece(), before * 9 / 10);
+    quality.forgive(1000);
+    EXPECT_EQ(quality.piece(), 1024u);
+    EXPECT_GT(quality.harmed(), 0.0) << "no line is taken for perfect";
+}
+
 TEST(LineQuality, NothingIsTooBadForTheSmallestPiece) {
     LineQuality quality(kLargest);
     for (int i = 0; i < 1000; ++i) {
