@@ -29,7 +29,7 @@ bool has_baud(StreamKind kind) {
 Result<int> parse_number(std::string_view text, const char* what) {
     int value = 0;
     const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-    if (error != std::errc{} || end != text.data() + text.size() || value < 0) {
+    if (error != std::errc{} || end != text.data() + text.size() || text.front() == '-') { // "-0" is one, too
         return Error{std::string(what) + " '" + std::string(text) + "' is no number"};
     }
     return value;

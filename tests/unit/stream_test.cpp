@@ -156,7 +156,7 @@ TEST(Stream, PartialWritesAreSaid) {
 
 TEST(Stream, BadNamesAreExplained) {
     for (const char* spec : {"", "unix", "unix:", "carrier-pigeon:x", "tcp:host", "tcp:host:", "serial:/dev/x@fast",
-                             "fd:abc", "fd:9999", "rfc2217:h:1@-5", "serial:@9600"}) {
+                             "fd:abc", "fd:9999", "fd:-0", "rfc2217:h:1@-5", "serial:@9600"}) {
         const auto source = make_stream_source(spec);
         EXPECT_FALSE(source) << spec;
     }
