@@ -5,16 +5,6 @@ add_fuzzer(console_fuzz
         hil/lib/console_text.cpp
         hil/lib/lifecycle.cpp
         hil/lib/line_assembler.cpp
-        hil/lib/trap_align.cpp
-        hil/lib/trap_assembly.cpp
-        hil/lib/trap_decoder.cpp
-        hil/lib/trap_event.cpp
-        hil/lib/trap_grammar.cpp
-        hil/lib/trap_json.cpp
-        hil/lib/trap_prefilter.cpp
-        hil/lib/trap_recovery.cpp
-        hil/lib/trap_region.cpp
-        hil/lib/trap_syndrome.cpp
-        hil/lib/trap_text.cpp
+        ${trap_sources}
     SEEDS tests/fuzz/corpus/console
     UNTRACED hil/lib/trap_align.cpp)

@@ -111,6 +111,21 @@ class Bed:
             self.watch.text(0.05)
             deadline.check(self.watch.hint)
 
+    def park_root_cpus(self, peeks: str, count: int) -> None:
+        """Has the root cell's kernel do what parks so many of its CPUs at once (gaol-check's parameters), and waits
+        until all of them are told."""
+        from hil.errors import Trapped
+        from hil.limits import Deadline, Limits
+
+        self.watch.traps_end_waits = True
+        with pytest.raises(Trapped, match='of cell "qemu-root"'):
+            self.root.script(f"insmod /hil/gaol-check.ko {peeks}", "command")
+        self.watch.traps_end_waits = False
+        deadline = Deadline(Limits({"line": 20.0}), "line", f"{count} traps")
+        while len(self.watch.traps) < count:
+            self.watch.text(0.05)
+            deadline.check(self.watch.hint)
+
     def start(self, cell: CellUse) -> None:
         """Creates, loads and starts a cell."""
         self.root.create(cell)

@@ -469,14 +469,7 @@ def test_the_root_cells_kernel_is_stopped(boot: Boot) -> None:
     bed.wait_for_line("at 0x70ff0000 is ")
     bed.root.start(use)
     bed.wait_for_line("hello 1")
-    bed.watch.traps_end_waits = True
-    with pytest.raises(Trapped, match='of cell "qemu-root"'):
-        bed.root.script(f"insmod {CHECK} peek=0x70ff0000,0x09010000,0x7fc00000", "command")
-    bed.watch.traps_end_waits = False
-    deadline = Deadline(Limits({"line": 20.0}), "line", "three traps")
-    while len(bed.watch.traps) < 3:
-        bed.watch.text(0.05)
-        deadline.check(bed.watch.hint)
+    bed.park_root_cpus("peek=0x70ff0000,0x09010000,0x7fc00000", 3)
     found = {(trap["cpu"], int(str(trap["address"]), 16), trap["cell"]) for trap in bed.watch.traps}
     assert found == {(0, 0x70FF0000, "qemu-root"), (2, 0x09010000, "qemu-root"), (3, 0x7FC00000, "qemu-root")}
     assert all(trap["registers"] for trap in bed.watch.traps)
