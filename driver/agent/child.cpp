@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <signal.h>
+#include <sys/ioctl.h>
 #include <sys/wait.h>
 
 #include <array>
@@ -95,17 +96,23 @@ Child::~Child() {
     }
 }
 
-bool Child::read(int stream, std::string& to) {
+std::size_t Child::read(int stream, std::string& to) {
     std::array<char, 16384> buffer;
     const ssize_t count = ::read(pipes_[stream].get(), buffer.data(), buffer.size());
     if (count > 0) {
         to.append(buffer.data(), static_cast<std::size_t>(count));
-        return true;
+        return static_cast<std::size_t>(count);
     }
     if (count == 0 || (errno != EAGAIN && errno != EINTR)) {
         pipes_[stream].close();
     }
-    return false;
+    return 0;
+}
+
+std::size_t Child::waiting(int stream) const {
+    int count = 0;
+    return pipes_[stream].open() && ioctl(pipes_[stream].get(), FIONREAD, &count) == 0 ? static_cast<std::size_t>(count)
+                                                                                       : 0;
 }
 
 void Child::ended(int status, Clock::time_point now) {

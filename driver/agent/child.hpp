@@ -34,15 +34,18 @@ class Child {
     [[nodiscard]] pid_t pid() const { return pid_; }
     /// Output (0) and error (1) pipe to poll; -1 when at its end.
     [[nodiscard]] int pipe(int stream) const { return pipes_[stream].get(); }
-    /// Appends what there is to read, up to a bound a call; true when something came.
-    bool read(int stream, std::string& to);
+    /// Appends what there is to read, up to a bound a call; bytes that came.
+    std::size_t read(int stream, std::string& to);
+    /// Bytes that read() would find by now.
+    [[nodiscard]] std::size_t waiting(int stream) const;
     /// To be told what waitpid() said about pid().
     void ended(int status, Clock::time_point now);
     /// Ends it: SIGTERM to the group, SIGKILL two seconds later.
     void kill(Cut why, Clock::time_point now);
     /// Does what is due; returns when to be called again at the latest.
     std::optional<Clock::time_point> tick(Clock::time_point now);
-    /// True when the process is gone and its output is complete (or held open by others for too long).
+    /// True when the process is gone and nobody can write to its pipes any more, or others hold them open for too long.
+    /// What the process wrote itself is then read or waiting().
     [[nodiscard]] bool done(Clock::time_point now) const;
     [[nodiscard]] int status() const { return status_; }
     [[nodiscard]] Cut cut() const { return cut_; }

@@ -3,6 +3,7 @@
 
 #include <sys/wait.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 
@@ -91,21 +92,37 @@ void Job::run(std::string_view argument) {
     state_.phase = Phase::running;
 }
 
-void Job::read(int which) {
-    if (!child_->read(which, streams_[which])) {
-        return;
+std::size_t Job::read(int which) {
+    const std::size_t count = child_->read(which, streams_[which]);
+    if (count == 0) {
+        return 0;
     }
     if (streams_[which].size() > kMaxStream) { // the pipe is read on, so that the command is not stuck
         streams_[which].resize(kMaxStream);
         state_.truncated = true;
     }
     state_.size[which] = static_cast<std::uint32_t>(streams_[which].size());
+    return count;
+}
+
+// What the command wrote before it ended is in its pipes, however late it is when this process gets to look there: a
+// machine stands still while its serial line takes no more. No more than there is now: others may go on writing.
+void Job::read_rest() {
+    for (int which = 0; which < 2; ++which) {
+        for (std::size_t left = child_->waiting(which), count = 0; left > 0; left -= std::min(left, count)) {
+            count = read(which);
+            if (count == 0) {
+                break;
+            }
+        }
+    }
 }
 
 bool Job::settle(Clock::time_point now) {
     if (child_ == nullptr || !child_->done(now)) {
         return false;
     }
+    read_rest();
     const int status = child_->status();
     if (WIFEXITED(status) && child_->cut() == Child::Cut::none) {
         state_.ending = Ending::exited;

@@ -23,8 +23,8 @@ class Job {
 
     /// Takes a piece of the argument when it is the next one. The last one starts the work, this once.
     void put(std::uint32_t offset, std::span<const std::uint8_t> piece, bool last);
-    /// Reads what a pipe of the command has.
-    void read(int which);
+    /// Reads what a pipe of the command has, up to a bound a call; bytes that came.
+    std::size_t read(int which);
     /// Looks whether the command is done; true when it became so now.
     bool settle(Clock::time_point now);
 
@@ -37,6 +37,7 @@ class Job {
   private:
     void start();
     void run(std::string_view argument);
+    void read_rest();
     void refuse(int error, const std::string& text);
     void finish();
 

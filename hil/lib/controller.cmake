@@ -31,3 +31,9 @@ foreach(area frame lifecycle stream console answer_stream line_quality agent)
 endforeach()
 target_compile_definitions(agent_test PRIVATE HIL_AGENT_PATH="$<TARGET_FILE:hil-agent>")
 add_dependencies(agent_test hil-agent)
+# The agent's own parts, where a test brings the clock.
+set(agent_sources ${CMAKE_SOURCE_DIR}/driver/agent)
+add_executable(job_test ${CMAKE_SOURCE_DIR}/tests/unit/job_test.cpp
+    ${agent_sources}/job.cpp ${agent_sources}/child.cpp ${agent_sources}/file.cpp)
+target_link_libraries(job_test PRIVATE hil_options GTest::gtest_main)
+gtest_discover_tests(job_test PROPERTIES TIMEOUT 60 DISCOVERY_TIMEOUT 120)
