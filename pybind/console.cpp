@@ -57,6 +57,22 @@ template <typename Error, typename T> T value_or_raise(hil::Result<T> result) {
     return std::move(result).value();
 }
 
+// What a message quotes may be the console's last bytes, which need not be UTF-8; pybind11's own registration makes an
+// exception without a text of such a message.
+template <typename Error> void register_error(py::module_& module, const char* name) {
+    static const py::exception<Error> type(module, name, PyExc_RuntimeError); // one for each Error
+    py::register_exception_translator([](std::exception_ptr thrown) {
+        try {
+            std::rethrow_exception(thrown);
+        } catch (const Error& error) {
+            const std::string_view what = error.what();
+            const auto text = py::reinterpret_steal<py::object>(
+                PyUnicode_DecodeUTF8(what.data(), static_cast<Py_ssize_t>(what.size()), "backslashreplace"));
+            PyErr_SetObject(type.ptr(), text.ptr());
+        }
+    });
+}
+
 // --- Console ---------------------------------------------------------------------------------------------------------
 
 py::object trap_dict(const hil::TrapEvent& trap) {
@@ -224,7 +240,7 @@ class PyConsole {
         const auto counts = console_->counts();
         return py::dict("bytes"_a = counts.bytes, "written"_a = counts.written, "frames"_a = counts.frames,
                         "damaged"_a = counts.damaged, "tee_dropped"_a = counts.tee_dropped,
-                        "events_dropped"_a = counts.events_dropped,
+                        "events_dropped"_a = counts.events_dropped, "losses"_a = counts.losses,
                         "text_unattributed"_a = counts.text[static_cast<std::size_t>(hil::Writer::unattributed)],
                         "text_kernel"_a = counts.text[static_cast<std::size_t>(hil::Writer::kernel)],
                         "text_hypervisor"_a = counts.text[static_cast<std::size_t>(hil::Writer::hypervisor)],
@@ -456,8 +472,8 @@ void bind_agent_class(py::module_& module) {
 } // namespace
 
 void bind_console(py::module_& module) {
-    py::register_exception<ConsoleLost>(module, "ConsoleLost", PyExc_RuntimeError);
-    py::register_exception<AgentLost>(module, "AgentLost", PyExc_RuntimeError);
+    register_error<ConsoleLost>(module, "ConsoleLost");
+    register_error<AgentLost>(module, "AgentLost");
     py::exec(R"(
 from collections import namedtuple
 class RunResult(namedtuple("RunResult", "rc out err")):

@@ -123,7 +123,7 @@ Result<AgentInfo> AgentClient::hello(std::chrono::milliseconds limit, const Inte
                 get_u64(&bytes[12]) != session_) {
                 continue;
             }
-            info_ = {frame::get_u32(bytes.data()), get_u64(&bytes[4]), {bytes.begin() + 20, bytes.end()}, lane_};
+            info_ = {frame::get_u32(bytes.data()), get_u64(&bytes[4]), {bytes.begin() + 20, bytes.end()}, frame->lane};
             greeted_ = true;
             if (info_.version != agent::kProtocolVersion) {
                 return Error{"the agent speaks version " + std::to_string(info_.version) +
@@ -217,6 +217,7 @@ AgentClient::Call AgentClient::begin(std::span<const std::uint8_t> argument, con
     call.argument = argument;
     call.command = command;
     call.limit = limit;
+    call.losses = console_.losses();
     call.begun = call.last_good = call.last_asked = call.accepted_at = SteadyClock::now();
     ++counts_.calls;
     return call;
@@ -246,6 +247,7 @@ Status AgentClient::step(Call& call, const Interrupted& interrupted) {
         kill(call);
         return Error{"interrupted"};
     }
+    hear_losses(call);
     if (!frame || (!frame->damaged && is_request(frame->type))) {
         return wait(call); // a request is our own: where the agent was, a terminal echoes it now
     }
@@ -262,6 +264,16 @@ void AgentClient::hear_damage(Call& call, bool complaint) {
     went_badly();
     call.damage = true;
     call.hurry = call.hurry || complaint || !call.burst; // of a burst more pieces may be coming
+}
+
+// What was on its way when the line was lost is lost for certain, whoever sent it: no reason to wait longer and longer
+// for it, as for an answer that is late for reasons that nobody knows.
+void AgentClient::hear_losses(Call& call) {
+    if (const std::uint64_t losses = console_.losses(); losses != call.losses) {
+        call.losses = losses;
+        went_badly();
+        call.damage = call.hurry = true;
+    }
 }
 
 Status AgentClient::hear(Call& call, const InboundFrame& frame) {

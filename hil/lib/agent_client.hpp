@@ -17,9 +17,9 @@ namespace hil {
 
 struct AgentInfo {
     std::uint32_t version = 0;
-    std::uint64_t nonce = 0; ///< of this agent's life: another number means that it was started anew
-    std::string system;      ///< uname: system, release, machine
-    frame::Lane lane = frame::Lane::high;
+    std::uint64_t nonce = 0;              ///< of this agent's life: another number means that it was started anew
+    std::string system;                   ///< uname: system, release, machine
+    frame::Lane lane = frame::Lane::high; ///< its words arrived in: plain as well where the line clears bit 7
 };
 
 struct AgentAnswer {
@@ -99,10 +99,11 @@ class AgentClient {
         SteadyClock::time_point begun;
         SteadyClock::time_point last_good; // when a good frame of this call came
         SteadyClock::time_point last_asked;
-        bool burst = false;  // several pieces were asked for at once
-        bool over = false;   // the last of them has come
-        bool damage = false; // a damaged frame was seen since the last question
-        bool hurry = false;  // it was the question, or its only answer: nothing more can be coming
+        bool burst = false;       // several pieces were asked for at once
+        bool over = false;        // the last of them has come
+        bool damage = false;      // a damaged frame was seen since the last question
+        bool hurry = false;       // it was the question, or its only answer: nothing more can be coming
+        std::uint64_t losses = 0; // of the line, that are known
     };
 
     [[nodiscard]] Call begin(std::span<const std::uint8_t> argument, const AgentCommand* command,
@@ -111,6 +112,7 @@ class AgentClient {
                              std::chrono::milliseconds limit, const Interrupted& interrupted);
     Status step(Call& call, const Interrupted& interrupted);
     void hear_damage(Call& call, bool complaint);
+    void hear_losses(Call& call);
     Status hear(Call& call, const InboundFrame& frame);
     Status wait(Call& call);
     void learn_round_trip(const InboundFrame& frame);

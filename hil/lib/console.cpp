@@ -379,6 +379,7 @@ void Console::set_link(Link link, std::string detail) {
         if (link != Link::open) {
             outbox_.clear();
         }
+        counts_.losses += link == Link::lost ? 1 : 0;
     }
     push(LinkEvent{link, std::move(detail)});
 }
@@ -468,13 +469,20 @@ bool Console::wait_quiet(std::chrono::milliseconds quiet, std::chrono::milliseco
 
 std::optional<InboundFrame> Console::next_frame(SteadyClock::time_point deadline) {
     std::unique_lock lock(mutex_);
-    if (!wait_until(lock, changed_, deadline, {}, [this] { return !inbox_.empty() || link_.link != Link::open; }) ||
-        inbox_.empty()) {
+    const auto over = [this, losses = counts_.losses] {
+        return !inbox_.empty() || link_.link != Link::open || counts_.losses != losses;
+    };
+    if (!wait_until(lock, changed_, deadline, {}, over) || inbox_.empty()) {
         return std::nullopt;
     }
     InboundFrame frame = std::move(inbox_.front());
     inbox_.pop_front();
     return frame;
+}
+
+std::uint64_t Console::losses() const {
+    const std::scoped_lock lock(mutex_);
+    return counts_.losses;
 }
 
 SteadyClock::time_point Console::last_frame_byte() const {

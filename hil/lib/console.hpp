@@ -84,6 +84,7 @@ struct ConsoleCounts {
     std::uint64_t damaged = 0;     ///< frames that were none any more
     std::uint64_t tee_dropped = 0; ///< bytes that the tee's reader was too slow for
     std::uint64_t events_dropped = 0;
+    std::uint64_t losses = 0;                   ///< times that the line was lost, for good or not
     std::array<std::uint64_t, kWriters> text{}; ///< bytes of lines by Writer, line ends counted
     std::uint64_t records = 0;                  ///< of these lines that hold a probe's record: not in `text`
 };
@@ -120,6 +121,7 @@ class Console : private ConsoleTextSink {
     /// Whether a line that is lost now may be open again later.
     [[nodiscard]] bool may_return() const;
     [[nodiscard]] ConsoleCounts counts() const;
+    [[nodiscard]] std::uint64_t losses() const; ///< of counts(), alone
     /// Has incomplete trap reports decoded as they are, by the reader thread; waits for that up to `limit`.
     void flush_traps(std::chrono::milliseconds limit);
     /// True while something that looks like a trap report is on the line and not yet whole.

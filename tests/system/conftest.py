@@ -220,9 +220,12 @@ class Command:
     def words(self, *words: str) -> list[str]:
         return [sys.executable, "-m", "hil", *words]
 
-    def run(self, *words: str, seconds: float = 300, **more: str) -> subprocess.CompletedProcess[str]:
+    def run(
+        self, *words: str, seconds: float = 300, before: Sequence[str] = (), **more: str
+    ) -> subprocess.CompletedProcess[str]:
+        """`before`: a program that becomes the command line, and its words."""
         return subprocess.run(
-            self.words(*words),
+            [*before, *self.words(*words)],
             env=self.environment(**more),
             capture_output=True,
             text=True,

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -22,7 +23,7 @@ from verdict_checks import check_run
 from hil import leftovers
 from hil.event_schema import problems
 from hil.process import ProcessId
-from hil.events import VerdictEvent
+from hil.events import StatisticsEvent, VerdictEvent
 from hil.run_log import read_events
 from hil.run_directory import RUNNING, UNFINISHED, Holdings
 from hil.verdict import Outcome
@@ -199,12 +200,14 @@ def test_ctrl_c_twice_stops_at_once(hil: Command) -> None:
 
 
 @pytest.mark.parametrize(
-    ("state", "step"), [("boot", "first console"), ("enabled", "jailhouse enable"), ("running", "records")]
+    ("words", "state", "step"),
+    [(LONG, "running", "records"), (("reproduce", "pair-write", "--json-events"), "enabled", "jailhouse enable")],
+    ids=["run", "reproduce"],
 )
-def test_controller_killed(hil: Command, state: str, step: str) -> None:
+def test_controller_killed(hil: Command, words: tuple[str, ...], state: str, step: str) -> None:
     bystander = subprocess.Popen(["sleep", "3600"], start_new_session=True)
     try:
-        started = Started(hil, *LONG)
+        started = Started(hil, *words)
         run = started.wait_for_state(state, step)
         held = holdings(run)
         started.process.kill()
@@ -496,11 +499,21 @@ def test_two_runs_on_two_targets(hil: Command, tmp_path: Path) -> None:
     assert all("waiting for the target" not in out + err for out, err in told)
 
 
-def test_a_whole_run_passes_and_leaves_everything(hil: Command) -> None:
+# Root without any of root's powers, which is any user with files of their own; somebody else has none to begin with.
+NO_POWERS = ("setpriv", "--bounding-set=-all", "--inh-caps=-all", "--") if os.geteuid() == 0 else ()
+
+
+def test_a_whole_run_passes_without_root_and_leaves_everything(hil: Command) -> None:
+    status = subprocess.run([*NO_POWERS, "cat", "/proc/self/status"], capture_output=True, text=True, check=True).stdout
+    assert re.search(r"CapEff:\s+0+$", status, re.MULTILINE), status
     words = [word for word in SHORT if word != "--json-events"]
-    done = hil.run(*words, "-v")
+    done = hil.run(*words, "-v", "--statistics", "0.05", before=NO_POWERS)
     assert done.returncode == 0, done.stderr
     run = hil.only_run()
+    readings = [event for event in read_events(run / "events.jsonl").events if isinstance(event, StatisticsEvent)]
+    assert [reading.when for reading in readings if reading.when != "during"] == ["before", "after"]
+    uptimes = [reading.reading.uptime for reading in readings]
+    assert len(uptimes) > 2 and uptimes == sorted(uptimes), "some of them beside the probe"
     names = {path.name for path in run.iterdir()}
     wanted = "manifest.json console.raw console.times events.jsonl result.json junit.xml report.html qemu.log"
     assert set(wanted.split()) <= names and RUNNING not in names

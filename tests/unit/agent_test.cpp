@@ -469,9 +469,7 @@ TEST_P(AgentInSevenBits, AnswersAndCarriesFilesBothWays) {
     });
     const auto info = bench.client->hello(20s);
     ASSERT_TRUE(info) << info.error().message;
-    if (GetParam() == Eighth::swallowed) {
-        EXPECT_EQ(info->lane, frame::Lane::plain);
-    }
+    EXPECT_EQ(info->lane, frame::Lane::plain) << "as it arrives, however it was sent";
     for (int i = 0; i < 20; ++i) {
         const AgentAnswer answer = bench.shell("echo out " + std::to_string(i) + "; echo err >&2; exit 3");
         EXPECT_EQ(std::tuple(answer.code, answer.out, answer.err),
@@ -616,6 +614,32 @@ TEST(Agent, OutlivesLinesThatComeBack) {
     bench.client.reset();
     bench.console.reset(); // the proxy counts a connection when it has ended
     EXPECT_GT(bench.proxy->counts().disconnects, 3u);
+}
+
+// Seconds that this many commands took, each answered right.
+double answered(FarBench& bench, int commands) {
+    const auto begun = SteadyClock::now();
+    for (int i = 0; i < commands && !testing::Test::HasFailure(); ++i) {
+        const auto answer = bench.client->run({{"echo o" + std::to_string(i)}, true, 30s, {}});
+        EXPECT_TRUE(answer) << i << ": " << answer.error().message;
+        EXPECT_TRUE(!answer || answer->out == "o" + std::to_string(i) + "\n");
+    }
+    return std::chrono::duration<double>(SteadyClock::now() - begun).count();
+}
+
+// A line that is lost every hundred bytes. That it was lost is known, and no reason to wait longer each time: such
+// waits grew to two seconds, of which each command saw several.
+TEST(Agent, AsksAgainAtOnceWhenTheLineWasLost) {
+    double command = 0;
+    {
+        FarBench clean("");
+        command = answered(clean, 100) / 100;
+    }
+    FarBench bench("seed=8,disconnect=0.01");
+    const double seconds = answered(bench, 100);
+    const auto losses = static_cast<double>(bench.console->losses());
+    EXPECT_GT(losses, 100);
+    EXPECT_LT(seconds / (losses + 100), command) << losses << " losses, each no dearer than a command";
 }
 
 // Nobody has said how slow the line is. What takes its time is not taken for lost: a line that harms nothing gets long

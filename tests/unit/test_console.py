@@ -140,3 +140,11 @@ def test_errors_say_what_happened(line: Line) -> None:
     lost = _hil.Agent(line.console, silence=0.5)
     with pytest.raises(_hil.AgentLost, match="no agent answered"):
         lost.hello(0.5)
+
+
+def test_errors_quote_what_is_not_utf8(line: Line) -> None:
+    line.agent.kill()
+    line.agent.wait()
+    os.write(line.inner, b"caf\xc3\xa9 \xff\r\n")
+    with pytest.raises(_hil.AgentLost, match=r"no agent answered .* Last text: (?s:.*)caf\u00e9 \\xff"):
+        _hil.Agent(line.console).hello(0.5)
