@@ -9,9 +9,11 @@ gaol's core on its fake machine. A finding fails the test it is in.
 
 from __future__ import annotations
 
+import concurrent.futures
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 
 from hil import places
 
@@ -27,8 +29,19 @@ TESTS = (
 """Programs, by their paths in the build directory, where they are ninja's targets as well."""
 
 
+def run(step: Sequence[str]) -> int:
+    """The exit code of a command; what it says is shown when it is done."""
+    environment = {**os.environ, "UBSAN_OPTIONS": "print_stacktrace=1"}
+    done = subprocess.run(step, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
+    text = done.stdout.decode("utf-8", "replace")
+    if done.returncode != 0:
+        text += f"hil.sanitize: `{' '.join(step)}` ended with code {done.returncode}\n"
+    print(text, end="", flush=True)
+    return done.returncode
+
+
 def main() -> int:
-    """Configures, builds, runs; the first exit code that is not 0."""
+    """Configures, builds, runs the programs, as many at once as there are CPUs; the first exit code that is not 0."""
     build = places.build() / "sanitize"
     flags = "-O1 -g1 -fno-sanitize-recover=all"
     configure = ["cmake", "-S", str(places.root()), "-B", str(build), "-G", "Ninja", f"-DHIL_SANITIZE={SANITIZERS}"]
@@ -36,14 +49,13 @@ def main() -> int:
         # Tests are not listed at build time: on a busy host that passes CMake's limit of five seconds.
         [*configure, "-DCMAKE_BUILD_TYPE=None", f"-DCMAKE_CXX_FLAGS={flags}", f"-D{LATE_LISTING}"],
         ["ninja", "-C", str(build), "-k", "0", "-j", str(os.cpu_count() or 2), *TESTS],
-        *([str(build / test), "--gtest_brief=1"] for test in TESTS),
     ]
     for step in steps:
-        code = subprocess.run(step, env={**os.environ, "UBSAN_OPTIONS": "print_stacktrace=1"}, check=False).returncode
-        if code != 0:
-            print(f"hil.sanitize: `{' '.join(step)}` ended with code {code}", file=sys.stderr)
+        if (code := run(step)) != 0:
             return code
-    return 0
+    tests = [[str(build / test), "--gtest_brief=1"] for test in TESTS]
+    with concurrent.futures.ThreadPoolExecutor(os.cpu_count() or 2) as pool:
+        return next((code for code in pool.map(run, tests) if code != 0), 0)
 
 
 if __name__ == "__main__":

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The test command: every check of the repository as a named stage, two lanes side by side, one closing count.
+"""The test command: every check of the repository as a named stage, what can stand it side by side, one closing count.
 
 A stage is a command; its tests are counted from the JUnit file it writes, or as one test (exit code 0 or not) when it
 writes none. A stage whose tool is missing fails: nothing is skipped in silence.
@@ -80,14 +80,18 @@ def tracked(root: Path, *patterns: str) -> list[str]:
     return [name for name in listing.stdout.splitlines() if (root / name).is_file()]
 
 
-Lanes = tuple[list[Stage], list[Stage]]
-"""Two lists of stages that run side by side, one lane a core."""
-LONGEST = ("test_scenarios.py", "test_endurance.py", "test_chaos.py", "test_watching.py", "test_unplugged.py")
-"""The system tests of the second lane: together they take about as long as all the others."""
+Lane = list[Stage]
+"""Stages that run one after the other."""
+LONGEST = (
+    *("test_verdicts.py", "test_scenarios.py", "test_machine_verdicts.py", "test_chaos.py", "test_loader.py"),
+    *("test_foreign_system.py", "test_bad_configs.py", "test_isolation.py", "test_endurance.py"),
+)
+"""The system tests that take most of the time, the longest first: what comes last must be short, or one of the two
+processes waits for the other at the end."""
 
 
-def stages(root: Path) -> tuple[Lanes, Lanes]:
-    """What runs first, and what boots machines afterwards."""
+def stages(root: Path) -> tuple[tuple[Lane, ...], ...]:
+    """What runs first, its lanes side by side, and what boots machines afterwards."""
     logs = root / "build" / "test"
     sources = tracked(root, "*.cpp", "*.hpp", "*.h", "*.c")
     python = tracked(root, "*.py")
@@ -103,7 +107,7 @@ def stages(root: Path) -> tuple[Lanes, Lanes]:
     units = [
         Stage(
             "C++ tests",
-            ["ctest", "--test-dir", "build/host", "--output-on-failure", "--output-junit", str(ctest_junit)],
+            ["ctest", "--test-dir", "build/host", "-j2", "--output-on-failure", "--output-junit", str(ctest_junit)],
             600,
             ctest_junit,
         ),
@@ -115,17 +119,18 @@ def stages(root: Path) -> tuple[Lanes, Lanes]:
         ),
         Stage("sanitizers", [PYTHON, "-m", "hil.sanitize"], 1200),  # needs both cores: beside it clang-tidy runs
     ]
-    tests = sorted((root / "tests" / "system").glob("test_*.py"))
-    system = [system_stage("system tests", [path for path in tests if path.name not in LONGEST], logs)]
-    longest = [system_stage("system tests 2", [path for path in tests if path.name in LONGEST], logs)]
-    return (checks, units), (system, longest)
+    return (checks, units), ([system_stage(root, logs)],)
 
 
-def system_stage(name: str, tests: Sequence[Path], logs: Path) -> Stage:
-    """Tests that boot machines, in one pytest process."""
-    junit = logs / f"{name.replace(' ', '-')}.xml"
-    words = ["-m", "pytest", *map(str, tests), "--durations=15", f"--junitxml={junit}"]
-    return Stage(name, [PYTHON, *words], 1500, junit)
+def system_stage(root: Path, logs: Path) -> Stage:
+    """Tests that boot machines: two processes, each of which takes the next file when it is done with one. A file's
+    tests share their boots."""
+    directory = root / "tests" / "system"
+    first = [directory / name for name in LONGEST]
+    tests = [*first, *sorted(set(directory.glob("test_*.py")) - set(first))]
+    junit = logs / "system-tests.xml"
+    words = ["-m", "pytest", *map(str, tests), "-n2", "--dist=loadfile", "--durations=15", f"--junitxml={junit}"]
+    return Stage("system tests", [PYTHON, *words], 1800, junit)
 
 
 def run_stage(stage: Stage, root: Path) -> Outcome:
@@ -184,7 +189,7 @@ def run_all(root: Path, only: Sequence[str]) -> int:
     outcomes: list[Outcome] = []
     lock = threading.Lock()
 
-    def lane(items: list[Stage]) -> None:
+    def lane(items: Lane) -> None:
         for stage in items:
             if only and stage.name not in only:
                 continue

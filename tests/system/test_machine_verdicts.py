@@ -19,6 +19,7 @@ from verdict_checks import check
 
 from hil import places
 from hil.lifecycle import Plan
+from hil.limits import USUAL_LIMITS
 from hil.run_directory import RUNNING, Holdings
 from hil.runner import judged
 from hil.session import State
@@ -212,11 +213,14 @@ def test_a_kernel_panic(own: Bed) -> None:
     check(own, verdict, Outcome.FAIL, "'enabled' (wait 'command'", "panicked: sysrq triggered crash", LINES)
 
 
-def test_an_agent_that_is_killed(own: Bed) -> None:
+def test_an_agent_that_is_killed(boot: Boot, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(USUAL_LIMITS, "silence", 4.0)  # a dead agent is waited for so long
+    bed = boot(plan())
     work = "kill -9 $PPID $(pidof hil-agent); sleep 60"
-    verdict = judged(own.machine, lambda: _ignore(own.root.script(work, "run")))
+    verdict = judged(bed.machine, lambda: _ignore(bed.root.script(work, "run")))
     said = ("the agent did not answer", "'silence' has a limit of", "QEMU says that the machine is running", LINES)
-    assert len(check(own, verdict, Outcome.INFRASTRUCTURE_ERROR, "'enabled' (wait 'run'", *said)) < 1000
+    assert len(check(bed, verdict, Outcome.INFRASTRUCTURE_ERROR, "'agent' (wait 'run'", *said)) < 1000
+    bed.machine.off()
 
 
 def test_a_silent_console(boot: Boot, monkeypatch: pytest.MonkeyPatch) -> None:
