@@ -7,6 +7,7 @@
 
 typedef uint64_t qemu_plugin_id_t;
 struct qemu_plugin_tb;
+struct qemu_plugin_insn;
 enum qemu_plugin_cb_flags {
     QEMU_PLUGIN_CB_NO_REGS
 };
@@ -15,4 +16,8 @@ extern void qemu_plugin_register_vcpu_tb_exec_cb(struct qemu_plugin_tb*, void (*
                                                  enum qemu_plugin_cb_flags, void*);
 extern size_t qemu_plugin_tb_n_insns(const struct qemu_plugin_tb*);
 extern uint64_t qemu_plugin_tb_vaddr(const struct qemu_plugin_tb*);
+extern struct qemu_plugin_insn* qemu_plugin_tb_get_insn(const struct qemu_plugin_tb*, size_t);
+extern uint64_t qemu_plugin_insn_vaddr(const struct qemu_plugin_insn*);
+extern void qemu_plugin_register_vcpu_insn_exec_cb(struct qemu_plugin_insn*, void (*)(unsigned, void*),
+                                                   enum qemu_plugin_cb_flags, void*);
 __attribute__((visibility("default"))) int qemu_plugin_version = 1;

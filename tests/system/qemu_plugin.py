@@ -6,6 +6,8 @@ from __future__ import annotations
 import subprocess
 from pathlib import Path
 
+from hil import places
+
 
 def built(name: str, place: Path) -> Path:
     """The plugin whose source is `name`.c beside this file, as a library in `place`."""
@@ -13,6 +15,18 @@ def built(name: str, place: Path) -> Path:
     source = Path(__file__).with_name(f"{name}.c")
     subprocess.run(["cc", "-O2", "-Wall", "-Wextra", "-shared", "-fPIC", "-o", library, source], check=True)
     return library
+
+
+IMAGE = 0x7FC00000
+"""Where the qemu target's hypervisor memory begins: gaol runs at its physical addresses."""
+
+
+def in_hypervisor(*names: str) -> list[int]:
+    """Where these functions or labels of the hypervisor are when it runs; each by the beginning of its name."""
+    lines = [line.split(" ", 2) for line in symbols(places.build() / "arm64/hypervisor/gaol.elf")]
+    found = [{int(line[0], 16) for line in lines if line[2].startswith(name)} for name in names]
+    assert all(len(one) == 1 for one in found), list(zip(names, found))
+    return [IMAGE + one.pop() for one in found]
 
 
 def symbols(program: Path) -> list[str]:

@@ -11,14 +11,11 @@ from pathlib import Path
 
 import pytest
 from conftest import CELLS, Bed, Boot, cell_file, plan
-from qemu_plugin import built, symbols
+from qemu_plugin import IMAGE, built, in_hypervisor
 
-from hil import places
 from hil.session import State
 from hil.target import CellUse
 
-IMAGE = 0x7FC00000
-"""Where the qemu target's hypervisor memory begins: gaol runs at its physical addresses."""
 CALLS = {
     "create": "gaol::cell_create(",
     "load": "gaol::cell_set_loadable(",
@@ -76,19 +73,10 @@ def read(text: str) -> list[Call]:
 def plugin(place: Path, out: Path) -> str:
     """The plugin, built, with its arguments."""
     library = built("held", place)
-    names = symbols(places.build() / "arm64/hypervisor/gaol.elf")
-
-    def address(function: str) -> int:
-        (found,) = {int(line.split()[0], 16) for line in names if line.split(" ", 2)[2].startswith(function)}
-        return found
-
-    arguments = {
-        "image": IMAGE,
-        "size": address("image_end"),
-        "hold": IMAGE + address("gaol::Suspension::Suspension("),
-        "release": IMAGE + address("gaol::Suspension::~Suspension("),
-        **{name: IMAGE + address(function) for name, function in CALLS.items()},
-    }
+    end, hold, release, *calls = in_hypervisor(
+        "image_end", "gaol::Suspension::Suspension(", "gaol::Suspension::~Suspension(", *CALLS.values()
+    )
+    arguments = {"image": IMAGE, "size": end - IMAGE, "hold": hold, "release": release, **dict(zip(CALLS, calls))}
     return f"{library},out={out}," + ",".join(f"{name}={number:#x}" for name, number in arguments.items())
 
 
