@@ -63,7 +63,7 @@ template <typename Error> void register_error(py::module_& module, const char* n
     static const py::exception<Error> type(module, name, PyExc_RuntimeError); // one for each Error
     py::register_exception_translator([](std::exception_ptr thrown) {
         try {
-            std::rethrow_exception(thrown);
+            std::rethrow_exception(std::move(thrown));
         } catch (const Error& error) {
             const std::string_view what = error.what();
             const auto text = py::reinterpret_steal<py::object>(

@@ -6,6 +6,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -76,7 +77,9 @@ def test_another_cache_or_an_unfinished_set_up_sets_up_again(ready: Path) -> Non
 
 
 def test_ctrl_c_in_a_step_is_told_and_exits_130(tmp_path: Path) -> None:
-    script = 'trap interrupted INT; step "sleep" sh -c "echo begun; sleep 60"'
+    # A signal that comes right before a long sleep, or while dash forks one, would be heard at its end.
+    (tmp_path / "build.py").write_text("import time\nprint('begun', flush=True)\nwhile True:\n    time.sleep(0.05)\n")
+    script = f'trap interrupted INT; step "sleep" {sys.executable} "$root/build.py"'
     start = f'root="$1"; . {REPOSITORY}/bin/setup.sh; {script}'
     command = ["bash", "-c", start, "bash", str(tmp_path)]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True) as launcher:
