@@ -80,6 +80,10 @@ def tracked(root: Path, *patterns: str) -> list[str]:
     return [name for name in listing.stdout.splitlines() if (root / name).is_file()]
 
 
+BY_FILES = ("-n2", "--dist=loadfile")
+"""Two processes, each of which takes the next file of tests when it is done with one."""
+UNIT = ("tests/unit/test_console_sender.py", "tests/unit", "tests/golden")
+"""What waits longest comes first, so that the others run beside it."""
 Lane = list[Stage]
 """Stages that run one after the other."""
 LONGEST = (
@@ -102,6 +106,7 @@ def stages(root: Path) -> tuple[tuple[Lane, ...], ...]:
         Stage("flake8", [PYTHON, "-m", "flake8", *python], 120),
         Stage("mypy", [PYTHON, "-m", "mypy", "hil", "reports"], 300),
         Stage("clang-tidy", [PYTHON, "-m", "hil.tidy"], 1200),
+        Stage("sanitizers", [PYTHON, "-m", "hil.sanitize"], 1200),
     ]
     ctest_junit, unit_junit = logs / "ctest.xml", logs / "unit.xml"
     units = [
@@ -113,23 +118,21 @@ def stages(root: Path) -> tuple[tuple[Lane, ...], ...]:
         ),
         Stage(
             "Python tests",
-            [PYTHON, "-m", "pytest", "tests/unit", "tests/golden", "--timeout=240", f"--junitxml={unit_junit}"],
+            [PYTHON, "-m", "pytest", *UNIT, *BY_FILES, "--timeout=240", f"--junitxml={unit_junit}"],
             600,
             unit_junit,
         ),
-        Stage("sanitizers", [PYTHON, "-m", "hil.sanitize"], 1200),  # needs both cores: beside it clang-tidy runs
     ]
     return (checks, units), ([system_stage(root, logs)],)
 
 
 def system_stage(root: Path, logs: Path) -> Stage:
-    """Tests that boot machines: two processes, each of which takes the next file when it is done with one. A file's
-    tests share their boots."""
+    """Tests that boot machines; a file's tests share their boots."""
     directory = root / "tests" / "system"
     first = [directory / name for name in LONGEST]
     tests = [*first, *sorted(set(directory.glob("test_*.py")) - set(first))]
     junit = logs / "system-tests.xml"
-    words = ["-m", "pytest", *map(str, tests), "-n2", "--dist=loadfile", "--durations=15", f"--junitxml={junit}"]
+    words = ["-m", "pytest", *map(str, tests), *BY_FILES, "--durations=15", f"--junitxml={junit}"]
     return Stage("system tests", [PYTHON, *words], 1800, junit)
 
 
