@@ -10,6 +10,7 @@
 #include <array>
 #include <atomic>
 #include <cerrno>
+#include <utility>
 
 #include "hil/lib/agent_client.hpp"
 #include "hil/lib/console.hpp"
