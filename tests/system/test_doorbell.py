@@ -14,8 +14,9 @@ from hil.session import State
 from hil.target import CellUse
 
 SENDER, RECEIVER = 2, 3
-"""CPUs, and vectors by which a cell enters the hypervisor."""
+"""CPUs."""
 SYNCHRONOUS, INTERRUPT = 0x400, 0x480
+"""Vectors by which a cell enters the hypervisor."""
 RINGS = 100
 MOST = {"sender's exit": 320, "injection": 150}
 """Instructions; docs/performance.md tells what they are spent on."""

@@ -201,8 +201,13 @@ def test_ctrl_c_twice_stops_at_once(hil: Command) -> None:
 
 @pytest.mark.parametrize(
     ("words", "state", "step"),
-    [(LONG, "running", "records"), (("reproduce", "pair-write", "--json-events"), "enabled", "jailhouse enable")],
-    ids=["run", "reproduce"],
+    [
+        (LONG, "boot", "first console"),
+        (LONG, "enabled", "jailhouse enable"),
+        (LONG, "running", "records"),
+        (("reproduce", "pair-write", "--json-events"), "enabled", "jailhouse enable"),
+    ],
+    ids=["boot", "enabled", "running", "reproduce"],
 )
 def test_controller_killed(hil: Command, words: tuple[str, ...], state: str, step: str) -> None:
     bystander = subprocess.Popen(["sleep", "3600"], start_new_session=True)
