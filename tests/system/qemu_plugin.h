@@ -17,6 +17,7 @@ extern void qemu_plugin_register_vcpu_tb_exec_cb(struct qemu_plugin_tb*, void (*
 extern size_t qemu_plugin_tb_n_insns(const struct qemu_plugin_tb*);
 extern uint64_t qemu_plugin_tb_vaddr(const struct qemu_plugin_tb*);
 extern struct qemu_plugin_insn* qemu_plugin_tb_get_insn(const struct qemu_plugin_tb*, size_t);
+extern const void* qemu_plugin_insn_data(const struct qemu_plugin_insn*);
 extern uint64_t qemu_plugin_insn_vaddr(const struct qemu_plugin_insn*);
 extern void qemu_plugin_register_vcpu_insn_exec_cb(struct qemu_plugin_insn*, void (*)(unsigned, void*),
                                                    enum qemu_plugin_cb_flags, void*);

@@ -23,13 +23,14 @@ IMAGE = 0x7FC00000
 
 def in_hypervisor(*names: str) -> list[int]:
     """Where these functions or labels of the hypervisor are when it runs; each by the beginning of its name."""
-    lines = [line.split(" ", 2) for line in symbols(places.build() / "arm64/hypervisor/gaol.elf")]
+    return [IMAGE + place for place in addresses(places.build() / "arm64/hypervisor/gaol.elf", *names)]
+
+
+def addresses(program: Path, *names: str) -> list[int]:
+    """Where an arm64 program has these functions or labels; each by the beginning of its name as in the source."""
+    command = ["aarch64-linux-gnu-nm", "-C", program]
+    listed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    lines = [line.split(" ", 2) for line in listed.splitlines()]
     found = [{int(line[0], 16) for line in lines if line[2].startswith(name)} for name in names]
     assert all(len(one) == 1 for one in found), list(zip(names, found))
-    return [IMAGE + one.pop() for one in found]
-
-
-def symbols(program: Path) -> list[str]:
-    """The lines of nm for an arm64 program, names as in the source."""
-    command = ["aarch64-linux-gnu-nm", "-C", program]
-    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
+    return [one.pop() for one in found]

@@ -8,7 +8,7 @@ import re
 from pathlib import Path
 
 from conftest import CELLS, Boot, cell_file, plan
-from qemu_plugin import built, symbols
+from qemu_plugin import addresses, built
 
 from hil import places
 from hil.session import State
@@ -17,22 +17,16 @@ from hil.target import CellUse
 PERIOD_US, COUNT = 200, 1000
 FLOOD_MS = 150
 """Less than the timer runs; beside a flood without an end, and with no timer left, the root cell would get no turn."""
-OWN = 10_000
-"""Instructions that the timer's CPU may execute in a turn: some 300 for an interrupt, more for the inmate's start."""
-
-
-def address(names: list[str], function: str) -> str:
-    """Where a function of the inmate is, as the plugin takes it."""
-    (found,) = [line.split()[0] for line in names if function in line]
-    return f"0x{found}"
+OWN = 2_000
+"""Instructions that the timer's CPU may execute in a turn: some 300 for an interrupt, 500 for two."""
 
 
 def plugin(place: Path, out: Path) -> str:
     """The plugin, built, with its arguments; it watches CPU 1 from the timer's first interrupt to its last."""
     library = built("turns", place)
-    names = symbols(places.build() / "arm64/inmates/timer-jitter.elf")
-    start, stop = address(names, "::expired(void*"), address(names, "hil::bench::Series::build(")
-    return f"{library},out={out},cpu=1,start={start},stop={stop}"
+    program = places.build() / "arm64/inmates/timer-jitter.elf"
+    start, stop = addresses(program, "(anonymous namespace)::expired(void*", "hil::bench::Series::build(")
+    return f"{library},out={out},cpu=1,start={start:#x},stop={stop:#x}"
 
 
 def test_a_late_timer_beside_a_flood_had_no_turn(boot: Boot, tmp_path: Path) -> None:

@@ -4,8 +4,10 @@
  * is watched, from the first time that it executes `start` until it executes `stop`. Arguments: out=FILE cpu=N start=PC
  * stop=PC. Lines of FILE: "gap INSTRUCTIONS most CPU INSTRUCTIONS after PC INSTRUCTIONS": the most so far that others
  * executed between two turns of the watched CPU, the longest turn among them, and where and after how many instructions
- * the watched CPU's turn before had ended; "own INSTRUCTIONS", its own longest turn so far; "done".
+ * the watched CPU's turn before had ended; "own INSTRUCTIONS", its own longest turn so far; "done". A turn ends with a
+ * WFI, too: when every other CPU is idle, the next one may be the same CPU's, a timer's period later.
  */
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -14,8 +16,13 @@
 
 #include "qemu_plugin.h"
 
+enum {
+    WFI = 0xd503207fU
+};
+
 struct block {
     uint64_t pc, instructions;
+    bool waits; /* ends with a WFI */
 };
 
 static FILE* out;
@@ -51,7 +58,9 @@ static void end_of_turn(void) {
 
 static void new_turn(unsigned cpu) {
     if (phase == during) {
-        end_of_turn();
+        if (turn > 0) {
+            end_of_turn();
+        }
         if (cpu == watched && gap > longest_gap) {
             longest_gap = gap;
             fprintf(out, "gap %lu most %u %lu after %lx %lu\n", gap, most_by, most, own_last, own);
@@ -76,6 +85,18 @@ static void executed(unsigned cpu, void* data) {
     }
     turn += block->instructions;
     last = block->pc;
+    if (block->waits && phase == during) {
+        end_of_turn();
+        turn = 0;
+    }
+}
+
+/* Whether the block's last instruction is a WFI, after which nothing runs on this CPU until an interrupt is pending. */
+static bool waits(const struct qemu_plugin_tb* tb) {
+    const struct qemu_plugin_insn* final = qemu_plugin_tb_get_insn(tb, qemu_plugin_tb_n_insns(tb) - 1);
+    uint32_t code;
+    memcpy(&code, qemu_plugin_insn_data(final), sizeof(code));
+    return code == WFI;
 }
 
 static void translated(qemu_plugin_id_t id, struct qemu_plugin_tb* tb) {
@@ -83,6 +104,7 @@ static void translated(qemu_plugin_id_t id, struct qemu_plugin_tb* tb) {
     (void)id;
     block->pc = qemu_plugin_tb_vaddr(tb);
     block->instructions = qemu_plugin_tb_n_insns(tb);
+    block->waits = waits(tb);
     qemu_plugin_register_vcpu_tb_exec_cb(tb, executed, QEMU_PLUGIN_CB_NO_REGS, block);
 }
 
