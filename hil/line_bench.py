@@ -3,13 +3,14 @@
 docs/performance.md.
 
 By hand means what a person does on a console without an agent: `base64 FILE` and the text caught, or `base64 -d` and
-the text typed, as fast as the line takes it. Files are random bytes, which nothing packs; the output is numbered
-lines of text.
+the text typed, as fast as the line takes it; "gzip" means that the person packs what travels, too. One file is random
+bytes, which nothing packs; one is a program, as people send them; the output is numbered lines of text.
 """
 
 from __future__ import annotations
 
 import base64
+import gzip
 import hashlib
 import random
 import re
@@ -19,11 +20,14 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
+from operator import eq
 from pathlib import Path
 from statistics import median
 
 import click
 
+from hil import places
 from hil.dialogue import Dialogue
 from hil.errors import HilError
 from hil.event_log import EventLog
@@ -39,19 +43,23 @@ from hil.shell import RootShell
 LINES = ("", "rate=11520")
 """QEMU's socket as it is, and as a line of 115200 baud."""
 DIRECTORY = "/tmp/line-bench"
-HAND, AGENT = "hand", "agent"
-TO_MACHINE, FROM_MACHINE, OUTPUT = "file to the machine", "file from the machine", "output of a command"
+HAND, GZIP, AGENT = "hand", "gzip", "agent"
+WHO = (HAND, GZIP, AGENT)
+RANDOM, PROGRAM = "random bytes", "a program"
+OUTPUT = "output of a command"
 END_OF_FILE = "\x04"
 CHUNK = 3800
 """Characters typed at once: whole lines, no more than a terminal keeps."""
 
 
 class Hand:
-    """A shell on the console, and base64."""
+    """A shell on the console, and base64; gzip as well where the person thinks of it."""
 
-    def __init__(self, machine: Machine) -> None:
+    def __init__(self, machine: Machine, packs: bool) -> None:
         self._dialogue = Dialogue(machine.lifecycle.watch)
         self._machine = machine
+        self._pack, self._unpack = ("| busybox gzip", "| busybox gunzip") if packs else ("", "")
+        self._packs = packs
 
     def type(self, line: str) -> str:
         """Types a command; what the console shows until it is done."""
@@ -62,18 +70,18 @@ class Hand:
 
     def get(self, path: str) -> bytes:
         """A file's bytes, as far as they arrived well."""
-        text = self.type(f"base64 {path}")
-        return base64.b64decode("".join(re.findall(r"[A-Za-z0-9+/=]{4,}\r?\n", text)))
+        return self.output(f"cat {path}")
 
     def output(self, command: str) -> bytes:
         """What a command prints."""
-        text = self.type(f"({command}) | base64")
-        return base64.b64decode("".join(re.findall(r"[A-Za-z0-9+/=]{4,}\r?\n", text)))
+        text = self.type(f"({command}) {self._pack} | base64")
+        content = base64.b64decode("".join(re.findall(r"[A-Za-z0-9+/=]{4,}\r?\n", text)))
+        return gzip.decompress(content) if self._packs else content
 
     def put(self, path: str, content: bytes) -> None:
         """Types a file."""
-        lines = base64.encodebytes(content).decode()
-        self._dialogue.send(f"base64 -d >{path}\n")
+        lines = base64.encodebytes(gzip.compress(content) if self._packs else content).decode()
+        self._dialogue.send(f"base64 -d {self._unpack} >{path}\n")
         while lines:
             end = lines.rindex("\n", 0, CHUNK) + 1
             self._dialogue.send(lines[:end])
@@ -110,20 +118,20 @@ class Agent:
 
 @dataclass(frozen=True)
 class Row:
-    """What was moved over a line, and the seconds that both ways took (medians); `whole`: all arrived by hand."""
+    """What was moved over a line, and the seconds that it took each way (medians); `whole`: all arrived."""
 
     line: str
     what: str
     count: int
-    hand: float
-    agent: float
-    whole: bool
+    seconds: dict[str, float]
+    whole: dict[str, bool]
 
     def __str__(self) -> str:
-        hand = f"{self.hand:.2f}" + ("" if self.whole else " (damaged)")
-        rate = self.count / self.agent / 1000
-        cells = [self.line or "as it is", self.what, f"{self.count / 1000:.0f} kB", hand, f"{self.agent:.2f}"]
-        return f"| {' | '.join(cells)} | {rate:.1f} kB/s | {self.hand / self.agent:.2f} |"
+        cells = [self.line or "as it is", self.what, f"{self.count / 1000:.0f} kB"]
+        cells += [f"{self.seconds[who]:.2f}" + ("" if self.whole[who] else " (damaged)") for who in WHO]
+        agent = self.seconds[AGENT]
+        cells += [f"{self.count / agent / 1000:.1f} kB/s", f"{self.seconds[HAND] / agent:.2f}"]
+        return f"| {' | '.join(cells)} | {self.seconds[GZIP] / agent:.2f} |"
 
 
 class Times:
@@ -148,8 +156,42 @@ class Times:
         """The medians of one of the things moved. AssertionError when the agent moved it wrong."""
         if not self._right[AGENT, what]:
             raise AssertionError(f"the agent moved something wrong: {what}")
-        hand, agent = (median(self._taken[who, what]) for who in (HAND, AGENT))
-        return Row(line, what, count, hand, agent, self._right[HAND, what])
+        seconds = {who: median(self._taken[who, what]) for who in WHO}
+        return Row(line, what, count, seconds, {who: self._right[who, what] for who in WHO})
+
+
+@dataclass(frozen=True)
+class Load:
+    """What is moved: files by what they are, and a command whose output is known."""
+
+    files: dict[str, bytes]
+    command: str
+    text: bytes
+
+    @staticmethod
+    def of(count: int) -> Load:
+        """About `count` bytes of each; the program is one of the inmates, whole or its beginning."""
+        program = (places.build() / "arm64/inmates/timer-jitter.bin").read_bytes()
+        lines = count // 25
+        return Load(
+            {RANDOM: random.Random(1).randbytes(count), PROGRAM: program[:count]},
+            f"i=0; while [ $i -lt {lines} ]; do echo line $i of some output; i=$((i+1)); done",
+            b"".join(b"line %d of some output\n" % number for number in range(lines)),
+        )
+
+
+def move_all(mover: Hand | Agent, who: str, load: Load, taken: Times) -> None:
+    """Every file to the machine and back, and the output."""
+    for what, content in load.files.items():
+        path = f"{DIRECTORY}/{what.split()[-1]}"
+        known = hashlib.md5(content).hexdigest()
+
+        def stored(_: bytes | None, path: str = path, known: str = known) -> bool:
+            return known in mover.output(f"md5sum <{path}").decode()
+
+        taken.move(who, f"{what} to the machine", partial(mover.put, path, content), stored)
+        taken.move(who, f"{what} from the machine", partial(mover.get, path), partial(eq, content))
+    taken.move(who, OUTPUT, partial(mover.output, load.command), partial(eq, load.text))
 
 
 def measure(chaos: str, count: int, times: int, base: Path) -> list[Row]:
@@ -161,36 +203,23 @@ def measure(chaos: str, count: int, times: int, base: Path) -> list[Row]:
         EventLog(directory.path / "events.jsonl"),
         None,
     )
-    content = random.Random(1).randbytes(count)
-    text = b"".join(b"line %d of some output\n" % number for number in range(count // 25))
-    command = f"i=0; while [ $i -lt {count // 25} ]; do echo line $i of some output; i=$((i+1)); done"
+    load = Load.of(count)
     taken = Times(times)
     try:
         machine.session.transition(State.SHELL)
-        hand = Hand(machine)
-        hand.type(f"stty -echo; PS1=; mkdir -p {DIRECTORY}")
-
-        def stored_by_hand(_: bytes | None) -> bool:
-            return hashlib.md5(content).hexdigest() in hand.type(f"md5sum <{DIRECTORY}/{HAND}")
-
-        taken.move(HAND, TO_MACHINE, lambda: hand.put(f"{DIRECTORY}/{HAND}", content), stored_by_hand)
+        for who in (HAND, GZIP):
+            hand = Hand(machine, who == GZIP)
+            hand.type(f"stty -echo; PS1=; mkdir -p {DIRECTORY}")
+            move_all(hand, who, load, taken)
         machine.session.transition(State.AGENT)
-        agent = Agent(machine)
-
-        def stored(_: bytes | None) -> bool:
-            return hashlib.md5(content).hexdigest().encode() in agent.output(f"md5sum <{DIRECTORY}/{AGENT}")
-
-        taken.move(AGENT, TO_MACHINE, lambda: agent.put(f"{DIRECTORY}/{AGENT}", content), stored)
-        taken.move(AGENT, FROM_MACHINE, lambda: agent.get(f"{DIRECTORY}/{AGENT}"), lambda got: got == content)
-        taken.move(AGENT, OUTPUT, lambda: agent.output(command), lambda got: got == text)
-        machine.lifecycle.lend_console(machine.session)
-        hand.type("stty -echo; PS1=")
-        taken.move(HAND, FROM_MACHINE, lambda: hand.get(f"{DIRECTORY}/{AGENT}"), lambda got: got == content)
-        taken.move(HAND, OUTPUT, lambda: hand.output(command), lambda got: got == text)
+        move_all(Agent(machine), AGENT, load, taken)
     finally:
         machine.off()
         directory.finish()
-    return [taken.row(chaos, what, count) for what in (TO_MACHINE, FROM_MACHINE, OUTPUT)]
+    sizes = {
+        f"{what} {way} the machine": len(content) for what, content in load.files.items() for way in ("to", "from")
+    }
+    return [taken.row(chaos, what, size) for what, size in (sizes | {OUTPUT: len(load.text)}).items()]
 
 
 @click.command()
@@ -199,8 +228,9 @@ def measure(chaos: str, count: int, times: int, base: Path) -> list[Row]:
 @click.option("--times", type=click.IntRange(1, 100), default=5, show_default=True, help="Of which the median counts.")
 def main(lines: Sequence[str], kilobytes: int, times: int) -> None:
     """Makes the table for LINES (as --chaos takes them), or for the usual two. Exit code 1 when a line failed."""
-    print("| line | what | size | seconds by hand | seconds by the agent | agent | by hand / agent |")
-    print("|---|---|---|---|---|---|---|")
+    ratios = "by hand / agent | with gzip / agent"
+    print(f"| line | what | size | seconds by hand | by hand with gzip | by the agent | agent | {ratios} |")
+    print("|---|---|---|---|---|---|---|---|---|")
     failed = 0
     with tempfile.TemporaryDirectory(prefix="hil-line-") as base:
         for line in lines or LINES:

@@ -3,7 +3,7 @@
 
 The packages come through the ordinary apt of the host with a configuration of its own (own lists, own archives, no
 dpkg database), so that neither root nor ``dpkg --add-architecture`` is needed and the host's packages stay as they are.
-``dpkg-deb --extract`` unpacks the four that are named and nothing else. That is what ``mmdebstrap --variant=extract``
+``dpkg-deb --extract`` unpacks the five that are named and nothing else. That is what ``mmdebstrap --variant=extract``
 does, by the same programs from the same signed lists, without the essential packages that an initramfs of busybox and
 modules has no use for, without user namespaces and without one more package to install.
 What is unpacked lies in ``<cache>/packages/<key>``; the key is a hash of everything that decides the content. It is
@@ -32,7 +32,7 @@ import yaml
 from hil import places
 from hil.errors import InfrastructureError
 
-LAYOUT = 2
+LAYOUT = 3
 """Version of the cached directory's layout: part of its key."""
 
 GNU_TYPES = {"arm64": "aarch64-linux-gnu", "armhf": "arm-linux-gnueabihf"}
@@ -53,6 +53,7 @@ class ImageSpec:
     kernel: str
     headers: str
     busybox: str
+    zlib: str
     modules: tuple[str, ...]
     compression: str
 
@@ -68,6 +69,7 @@ class ImageSpec:
                 kernel=str(packages["kernel"]),
                 headers=str(packages["headers"]),
                 busybox=str(packages["busybox"]),
+                zlib=str(packages["zlib"]),
                 modules=tuple(str(name) for name in data.get("modules", [])),
                 compression=str(data.get("compression", "none")),
             )
@@ -116,7 +118,8 @@ class RootPackages:
 
 def packages_key(spec: ImageSpec) -> str:
     """Names the cache entry of a specification: everything that decides what gets unpacked."""
-    parts = (LAYOUT, spec.suite, spec.architecture, spec.kernel, spec.headers, spec.busybox, spec.modules, mirrors())
+    packages = (spec.kernel, spec.headers, spec.busybox, spec.zlib)
+    parts = (LAYOUT, spec.suite, spec.architecture, packages, spec.modules, mirrors())
     return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]
 
 
@@ -270,7 +273,7 @@ Acquire::Retries "3";
         headers = self.depends(self.spec.headers, r"linux-headers-\d.*")
         common = self.depends(headers, r"linux-headers-\d.*-common.*")
         debs = self.directory / "debs"
-        self.run("apt-get", "download", "-q", image, headers, common, self.spec.busybox, cwd=debs)
+        self.run("apt-get", "download", "-q", image, headers, common, self.spec.busybox, self.spec.zlib, cwd=debs)
         versions = {}
         for deb in sorted(debs.glob("*.deb")):
             _run(["dpkg-deb", "--extract", str(deb), str(tree)])
@@ -295,6 +298,9 @@ def _pick(spec: ImageSpec, tree: Path, entry: Path) -> str:
     shutil.copy2(tree / f"boot/config-{release}", entry / "config")
     busybox = [path for path in (tree / "bin/busybox", tree / "usr/bin/busybox") if path.exists()]
     shutil.copy2(_only(busybox, "busybox"), entry / "busybox")
+    (entry / "zlib").mkdir()
+    for pattern in ("usr/include/zlib.h", "usr/include/**/zconf.h", "usr/lib/**/libz.a"):
+        shutil.copy2(_only(list(tree.glob(pattern)), pattern), entry / "zlib")
     (entry / "modules").mkdir()
     available = {_module_name(path): path for path in tree.glob(f"lib/modules/{release}/kernel/**/*.ko")}
     order: list[str] = []

@@ -17,9 +17,11 @@ std::uint32_t number(std::string_view bytes) {
     return frame::get_u32(reinterpret_cast<const std::uint8_t*>(bytes.data()));
 }
 
-std::span<const std::uint8_t> raw(const std::string& text) {
+std::span<const std::uint8_t> raw(std::string_view text) {
     return {reinterpret_cast<const std::uint8_t*>(text.data()), text.size()};
 }
+
+constexpr int kLevel = 1; // of packing: a small machine must not be kept busy
 
 } // namespace
 
@@ -27,7 +29,7 @@ void Job::put(std::uint32_t offset, std::span<const std::uint8_t> piece, bool la
     if (state_.phase != Phase::collecting || offset != argument_.size()) {
         return;
     }
-    if (argument_.size() + piece.size() > kMaxArgument) {
+    if (argument_.size() + piece.size() > kMaxPacked) {
         refuse(EFBIG, "the request is longer than 64 MiB");
         return;
     }
@@ -38,8 +40,14 @@ void Job::put(std::uint32_t offset, std::span<const std::uint8_t> piece, bool la
 }
 
 void Job::start() {
-    std::string argument;
-    argument.swap(argument_); // not needed any more, whatever happens
+    Unpacker unpacker(kMaxArgument);
+    const bool whole = unpacker.add(argument_) && unpacker.ended();
+    std::string().swap(argument_); // not needed any more, whatever happens
+    if (!whole) {
+        refuse(EBADMSG, "unpacking the request");
+        return;
+    }
+    const std::string argument = unpacker.take();
     if (argument.empty()) {
         refuse(EINVAL, "empty request");
         return;
@@ -51,8 +59,13 @@ void Job::start() {
         return;
     case Operation::read_file: {
         const std::string path(rest);
-        const int error = read_file(path, kMaxStream, streams_[0], state_.truncated);
-        error == 0 ? finish() : refuse(error, "reading " + path);
+        std::string content;
+        if (const int error = read_file(path, kMaxStream, content, state_.truncated); error != 0) {
+            refuse(error, "reading " + path);
+            return;
+        }
+        add(0, content);
+        finish();
         return;
     }
     case Operation::write_file: {
@@ -93,16 +106,34 @@ void Job::run(std::string_view argument) {
 }
 
 std::size_t Job::read(int which) {
-    const std::size_t count = child_->read(which, streams_[which]);
-    if (count == 0) {
-        return 0;
-    }
-    if (streams_[which].size() > kMaxStream) { // the pipe is read on, so that the command is not stuck
-        streams_[which].resize(kMaxStream);
-        state_.truncated = true;
-    }
-    state_.size[which] = static_cast<std::uint32_t>(streams_[which].size());
+    std::string bytes;
+    const std::size_t count = child_->read(which, bytes);
+    add(which, bytes); // what is too much as well: the pipe is read on, so that the command is not stuck
     return count;
+}
+
+void Job::add(int which, std::string_view bytes) {
+    Stream& stream = streams_[which];
+    const std::string_view kept = bytes.substr(0, kMaxStream - stream.size);
+    state_.truncated = state_.truncated || kept.size() < bytes.size();
+    if (kept.empty()) {
+        return;
+    }
+    if (!stream.packer) {
+        stream.packer.emplace(kLevel);
+    }
+    stream.packer->add(kept, stream.packed);
+    stream.size += kept.size();
+    stream.crc = frame::crc32(raw(kept), stream.crc);
+}
+
+void Job::update() {
+    for (int which = 0; which < 2; ++which) {
+        if (streams_[which].packer) {
+            streams_[which].packer->flush(streams_[which].packed);
+        }
+        state_.size[which] = static_cast<std::uint32_t>(streams_[which].packed.size());
+    }
 }
 
 // What the command wrote before it ended is in its pipes, however late it is when this process gets to look there: a
@@ -141,17 +172,21 @@ bool Job::settle(Clock::time_point now) {
 void Job::refuse(int error, const std::string& text) {
     state_.ending = Ending::refused;
     state_.code = static_cast<std::uint32_t>(error);
-    streams_[0].clear();
-    streams_[1] = text + ": " + std::strerror(error);
+    add(1, text + ": " + std::strerror(error)); // nothing was written yet
     finish();
 }
 
 void Job::finish() {
     state_.phase = Phase::done;
-    for (int i = 0; i < 2; ++i) {
-        state_.size[i] = static_cast<std::uint32_t>(streams_[i].size());
+    for (Stream& stream : streams_) {
+        if (stream.packer) {
+            stream.packer->finish(stream.packed);
+            stream.packer.reset();
+        }
     }
-    state_.crc = frame::crc32(raw(streams_[1]), frame::crc32(raw(streams_[0])));
+    update();
+    state_.crc = static_cast<std::uint32_t>(
+        crc32_combine(streams_[0].crc, streams_[1].crc, static_cast<z_off_t>(streams_[1].size)));
 }
 
 } // namespace hil::agent

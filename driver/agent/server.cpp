@@ -366,11 +366,12 @@ void Server::get(const frame::Frame& frame) {
 
 void Server::say_state(Job& job, unsigned turn) {
     std::array<std::uint8_t, frame::kMaxPayload> payload{};
-    pack(job.state(), payload.data());
-    std::size_t length = kStateSize;
+    job.update();
+    std::size_t length = pack(job.state(), payload.data());
     const std::size_t both = job.stream(0).size() + job.stream(1).size();
-    if (job.state().phase == Phase::done &&
+    if (job.state().phase == Phase::done && both > 0 &&
         both <= std::min<std::size_t>(job.inline_limit, payload.size() - kStateSize)) {
+        length = kStateSize;
         for (int i = 0; i < 2; ++i) {
             std::copy(job.stream(i).begin(), job.stream(i).end(),
                       payload.begin() + static_cast<std::ptrdiff_t>(length));
@@ -384,8 +385,8 @@ void Server::say_unknown(const frame::Frame& question) {
     std::array<std::uint8_t, kStateSize> payload{};
     State state;
     state.phase = Phase::unknown;
-    pack(state, payload.data());
-    send({frame::Type::state, in_turn(turn_of(question.flags)), question.id, 0, payload});
+    const std::size_t length = pack(state, payload.data());
+    send({frame::Type::state, in_turn(turn_of(question.flags)), question.id, 0, std::span(payload).first(length)});
 }
 
 Job* Server::find(std::uint32_t id) {

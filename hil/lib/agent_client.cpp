@@ -66,6 +66,8 @@ std::uint64_t get_u64(const std::uint8_t* from) {
     return frame::get_u32(from) | std::uint64_t{frame::get_u32(from + 4)} << 32;
 }
 
+constexpr int kLevel = 6; // of packing
+
 std::span<const std::uint8_t> raw(std::string_view text) {
     return {reinterpret_cast<const std::uint8_t*>(text.data()), text.size()};
 }
@@ -157,12 +159,12 @@ Result<AgentAnswer> AgentClient::run(const AgentCommand& command, const Interrup
         }
         argument.append(word).push_back('\0');
     }
-    return call(raw(argument), &command, command.limit, interrupted);
+    return call(argument, &command, command.limit, interrupted);
 }
 
 Result<std::string> AgentClient::read_file(const std::string& path, const Interrupted& interrupted) {
     const std::string argument = static_cast<char>(agent::Operation::read_file) + path;
-    auto answer = call(raw(argument), nullptr, 0ms, interrupted);
+    auto answer = call(argument, nullptr, 0ms, interrupted);
     if (!answer) {
         return answer.error();
     }
@@ -185,7 +187,7 @@ Status AgentClient::write_file(const std::string& path, std::string_view content
         return Error{"cannot send " + std::to_string(content.size()) + " bytes to " + path + ": the agent takes " +
                      std::to_string(agent::kMaxArgument)};
     }
-    const auto answer = call(raw(argument), nullptr, 0ms, interrupted);
+    const auto answer = call(argument, nullptr, 0ms, interrupted);
     if (!answer) {
         return answer.error();
     }
@@ -210,11 +212,11 @@ Status AgentClient::bye(std::chrono::milliseconds limit, const Interrupted& inte
 
 // --- One call --------------------------------------------------------------------------------------------------------
 
-AgentClient::Call AgentClient::begin(std::span<const std::uint8_t> argument, const AgentCommand* command,
+AgentClient::Call AgentClient::begin(std::string_view argument, const AgentCommand* command,
                                      std::chrono::milliseconds limit) {
     Call call;
     call.id = tag_ << agent::kCounterBits | (++counter_ & agent::kCounterMask);
-    call.argument = argument;
+    call.argument = agent::packed(argument, kLevel);
     call.command = command;
     call.limit = limit;
     call.losses = console_.losses();
@@ -223,7 +225,7 @@ AgentClient::Call AgentClient::begin(std::span<const std::uint8_t> argument, con
     return call;
 }
 
-Result<AgentAnswer> AgentClient::call(std::span<const std::uint8_t> argument, const AgentCommand* command,
+Result<AgentAnswer> AgentClient::call(std::string_view argument, const AgentCommand* command,
                                       std::chrono::milliseconds limit, const Interrupted& interrupted) {
     if (!greeted_) {
         return Error{"no session with an agent: hello() comes first"};
@@ -286,6 +288,9 @@ Status AgentClient::hear(Call& call, const InboundFrame& frame) {
     call.last_good = SteadyClock::now();
     if (standing(call) > before && backoff_ > 0) {
         --backoff_; // what is lost on a bad line must not make every later wait a long one
+    }
+    if (Status unpacked = unpack(call); !unpacked) {
+        return unpacked;
     }
     report_output(call);
     if (complete(call) || !(satisfied(call) || call.over || call.accepted != accepted)) {
@@ -363,7 +368,7 @@ SteadyClock::time_point AgentClient::ask_again_at(const Call& call) const {
 // Grows with whatever the call has got further by.
 std::size_t AgentClient::standing(const Call& call) {
     std::size_t sum = call.accepted + (call.known ? 1 + static_cast<std::size_t>(call.state.phase) : 0);
-    return sum + call.streams[0].received() + call.streams[1].received();
+    return sum + call.streams[0].packed.received() + call.streams[1].packed.received();
 }
 
 // The agent has been told all of the request and has said nothing of it yet. It takes its time for the first word,
@@ -378,17 +383,13 @@ bool AgentClient::satisfied(const Call& call) const {
     if (!call.known || call.state.phase == Phase::collecting) {
         return false;
     }
-    for (int i = 0; i < 2; ++i) {
-        if (call.streams[i].size() < call.wanted[i].until) {
-            return false;
-        }
-    }
-    return true;
+    return std::ranges::all_of(call.streams,
+                               [](const Stream& stream) { return stream.packed.size() >= stream.wanted.until; });
 }
 
 bool AgentClient::complete(const Call& call) {
-    return call.known && call.state.phase == Phase::done && call.streams[0].size() == call.state.size[0] &&
-           call.streams[1].size() == call.state.size[1];
+    return call.known && call.state.phase == Phase::done && call.streams[0].packed.size() == call.state.size[0] &&
+           call.streams[1].packed.size() == call.state.size[1];
 }
 
 // Says what has to be said next: the argument, or the wish for the bytes that lack, or the question how it stands.
@@ -414,7 +415,7 @@ Status AgentClient::put_or_get(Call& call, bool again) {
         return put(call, again);
     }
     for (int i = 0; i < 2; ++i) {
-        if (call.streams[i].size() < call.state.size[i]) {
+        if (call.streams[i].packed.size() < call.state.size[i]) {
             return get(call, i);
         }
     }
@@ -437,8 +438,8 @@ Status AgentClient::put(Call& call, bool again) {
             break;
         }
         const auto flags = static_cast<std::uint8_t>(hint | (at + count == whole ? agent::kLast : 0));
-        Status sent =
-            send({frame::Type::put, flags, call.id, static_cast<std::uint32_t>(at), call.argument.subspan(at, count)});
+        const auto bytes = raw(call.argument).subspan(at, count);
+        Status sent = send({frame::Type::put, flags, call.id, static_cast<std::uint32_t>(at), bytes});
         if (!sent) {
             return sent;
         }
@@ -452,8 +453,8 @@ Status AgentClient::get(Call& call, int stream) {
     const auto piece = static_cast<std::uint32_t>(quality_.piece());
     const auto fill = static_cast<unsigned>(kBurst / piece);
     const unsigned pieces = calm() ? kManyPieces : std::max(kFewPieces, fill);
-    const Wanted wanted = call.streams[stream].wanted(call.state.size[stream], piece, pieces);
-    call.wanted[stream] = wanted;
+    const Wanted wanted = call.streams[stream].packed.wanted(call.state.size[stream], piece, pieces);
+    call.streams[stream].wanted = wanted;
     call.burst = wanted.pieces > 1;
     std::array<std::uint8_t, 14> payload{};
     frame::put_u32(payload.data(), wanted.until - wanted.from);
@@ -472,7 +473,7 @@ Status AgentClient::take(Call& call, const InboundFrame& frame) {
     if (frame.id != call.id) {
         return Nothing{}; // late, of an older call
     }
-    if (frame.type == frame::Type::state && frame.payload.size() >= agent::kStateSize) {
+    if (frame.type == frame::Type::state) {
         went_well(frame);
         take_state(call, frame);
     } else if (frame.type == frame::Type::data) {
@@ -487,7 +488,7 @@ Status AgentClient::take(Call& call, const InboundFrame& frame) {
 }
 
 void AgentClient::take_state(Call& call, const InboundFrame& frame) {
-    const agent::State state = agent::unpack(frame.payload.data());
+    const agent::State state = agent::unpack(frame.payload);
     if (call.known && state.phase < call.state.phase) {
         return; // overtaken by a later one
     }
@@ -501,10 +502,10 @@ void AgentClient::take_state(Call& call, const InboundFrame& frame) {
         call.accepted = accepted;
     }
     const std::size_t both = std::size_t{state.size[0]} + state.size[1];
-    if (state.phase == Phase::done && frame.payload.size() == agent::kStateSize + both) {
+    if (state.phase == Phase::done && both > 0 && frame.payload.size() == agent::kStateSize + both) {
         const char* bytes = reinterpret_cast<const char*>(frame.payload.data()) + agent::kStateSize;
-        call.streams[0].put(0, {bytes, state.size[0]});
-        call.streams[1].put(0, {bytes + state.size[0], state.size[1]});
+        call.streams[0].packed.put(0, {bytes, state.size[0]});
+        call.streams[1].packed.put(0, {bytes + state.size[0], state.size[1]});
     }
 }
 
@@ -521,10 +522,22 @@ void AgentClient::learn_pace(Call& call, std::size_t characters) {
 
 void AgentClient::take_data(Call& call, const InboundFrame& frame) {
     const auto* bytes = reinterpret_cast<const char*>(frame.payload.data());
-    const unsigned stream = frame.flags & 1u;
-    call.streams[stream].put(frame.offset, {bytes, frame.payload.size()});
-    const Wanted& wanted = call.wanted[stream];
-    call.over = call.over || (call.burst && frame.offset == wanted.last);
+    Stream& stream = call.streams[frame.flags & 1u];
+    stream.packed.put(frame.offset, {bytes, frame.payload.size()});
+    call.over = call.over || (call.burst && frame.offset == stream.wanted.last);
+}
+
+// The pieces that came are right, each by its CRC: what they make up is right too, or one of the two programs is wrong.
+Status AgentClient::unpack(Call& call) {
+    for (Stream& stream : call.streams) {
+        const std::string_view there = stream.packed.bytes();
+        if (!stream.unpacker.add(there.substr(stream.unpacked))) {
+            return Error{"the answer cannot be unpacked though every piece was right: the agent or this controller has "
+                         "a bug"};
+        }
+        stream.unpacked = there.size();
+    }
+    return Nothing{};
 }
 
 void AgentClient::report_output(Call& call) {
@@ -532,17 +545,18 @@ void AgentClient::report_output(Call& call) {
         return;
     }
     for (int i = 0; i < 2; ++i) {
-        const std::string_view bytes = call.streams[i].bytes();
-        if (call.reported[i] < bytes.size()) {
-            call.command->on_output(i, bytes.substr(call.reported[i]));
-            call.reported[i] = bytes.size();
+        Stream& stream = call.streams[i];
+        const std::string_view bytes = stream.unpacker.bytes();
+        if (stream.reported < bytes.size()) {
+            call.command->on_output(i, bytes.substr(stream.reported));
+            stream.reported = bytes.size();
         }
     }
 }
 
 Result<AgentAnswer> AgentClient::finish(Call& call) {
     AgentAnswer answer{call.state.ending, static_cast<int>(call.state.code), call.state.truncated,
-                       call.streams[0].take(), call.streams[1].take()};
+                       call.streams[0].unpacker.take(), call.streams[1].unpacker.take()};
     if (frame::crc32(raw(answer.err), frame::crc32(raw(answer.out))) != call.state.crc) {
         return Error{"the answer's CRC is wrong though every piece was right: the agent or this controller has a bug"};
     }
@@ -575,8 +589,7 @@ void AgentClient::kill(const Call& call) {
         (void)send({frame::Type::kill, 0, call.id, 0, {}});
         while (const auto frame = console_.next_frame(std::min(end, SteadyClock::now() + kSlice))) {
             const bool ours = !frame->damaged && frame->type == frame::Type::state && frame->id == call.id;
-            if (ours && frame->payload.size() >= agent::kStateSize &&
-                agent::unpack(frame->payload.data()).phase != Phase::running) {
+            if (ours && agent::unpack(frame->payload).phase != Phase::running) {
                 return;
             }
         }

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "driver/agent/packing.hpp"
 #include "driver/agent/protocol.hpp"
 #include "hil/lib/answer_stream.hpp"
 #include "hil/lib/console.hpp"
@@ -83,17 +84,22 @@ class AgentClient {
             return std::chrono::microseconds(static_cast<std::int64_t>(1000 * mean_ms));
         }
     };
+    struct Stream {
+        AnswerStream packed;
+        agent::Unpacker unpacker{agent::kMaxStream};
+        std::size_t unpacked = 0; // bytes of `packed` that it has taken
+        std::size_t reported = 0; // bytes that were handed on
+        Wanted wanted;            // what was asked for last
+    };
     struct Call {
         std::uint32_t id = 0;
-        std::span<const std::uint8_t> argument;
+        std::string argument;                // packed
         std::uint32_t accepted = 0;          // bytes of it that the agent has
         std::uint32_t put_until = 0;         // bytes of it that were sent since they were last asked for again
         SteadyClock::time_point accepted_at; // when more of it had arrived; at first: when the call began
         bool known = false;                  // a state frame came
         agent::State state;
-        AnswerStream streams[2];
-        std::size_t reported[2] = {0, 0}; // bytes of each that were handed on
-        Wanted wanted[2];                 // what was asked for last
+        Stream streams[2];
         const AgentCommand* command = nullptr;
         std::chrono::milliseconds limit{0}; // 0: none
         SteadyClock::time_point begun;
@@ -106,10 +112,9 @@ class AgentClient {
         std::uint64_t losses = 0; // of the line, that are known
     };
 
-    [[nodiscard]] Call begin(std::span<const std::uint8_t> argument, const AgentCommand* command,
-                             std::chrono::milliseconds limit);
-    Result<AgentAnswer> call(std::span<const std::uint8_t> argument, const AgentCommand* command,
-                             std::chrono::milliseconds limit, const Interrupted& interrupted);
+    [[nodiscard]] Call begin(std::string_view argument, const AgentCommand* command, std::chrono::milliseconds limit);
+    Result<AgentAnswer> call(std::string_view argument, const AgentCommand* command, std::chrono::milliseconds limit,
+                             const Interrupted& interrupted);
     Status step(Call& call, const Interrupted& interrupted);
     void hear_damage(Call& call, bool complaint);
     void hear_losses(Call& call);
@@ -124,6 +129,7 @@ class AgentClient {
     Status take(Call& call, const InboundFrame& frame);
     void take_state(Call& call, const InboundFrame& frame);
     void take_data(Call& call, const InboundFrame& frame);
+    static Status unpack(Call& call);
     static void report_output(Call& call);
     [[nodiscard]] static bool complete(const Call& call);
     [[nodiscard]] bool satisfied(const Call& call) const;

@@ -33,7 +33,6 @@ class AnswerStream {
 
     /// The bytes from the start up to the first gap.
     [[nodiscard]] const std::string& bytes() const { return bytes_; }
-    [[nodiscard]] std::string take() { return std::move(bytes_); }
     [[nodiscard]] std::size_t size() const { return bytes_.size(); }
     /// Bytes that are there, those behind gaps too.
     [[nodiscard]] std::size_t received() const { return bytes_.size() + ahead_bytes_; }

@@ -20,11 +20,11 @@ add_library(hil_controller STATIC
     stream_serial.cpp
     stream_socket.cpp
     stream_source.cpp)
-target_link_libraries(hil_controller PUBLIC hil_options hil_traps Threads::Threads ${serialport_library} util)
+target_link_libraries(hil_controller PUBLIC hil_options hil_traps Threads::Threads ${serialport_library} util z)
 
 # The agent for the host: the tests talk to the real program.
 add_subdirectory(${CMAKE_SOURCE_DIR}/driver/agent ${CMAKE_BINARY_DIR}/driver/agent)
-foreach(area frame lifecycle stream console answer_stream line_quality agent)
+foreach(area frame packing lifecycle stream console answer_stream line_quality agent)
     add_executable(${area}_test ${CMAKE_SOURCE_DIR}/tests/unit/${area}_test.cpp)
     target_link_libraries(${area}_test PRIVATE hil_controller GTest::gtest_main util)
     gtest_discover_tests(${area}_test PROPERTIES TIMEOUT 180 DISCOVERY_TIMEOUT 120)
@@ -35,5 +35,5 @@ add_dependencies(agent_test hil-agent)
 set(agent_sources ${CMAKE_SOURCE_DIR}/driver/agent)
 add_executable(job_test ${CMAKE_SOURCE_DIR}/tests/unit/job_test.cpp
     ${agent_sources}/job.cpp ${agent_sources}/child.cpp ${agent_sources}/file.cpp)
-target_link_libraries(job_test PRIVATE hil_options GTest::gtest_main)
+target_link_libraries(job_test PRIVATE hil_options GTest::gtest_main z)
 gtest_discover_tests(job_test PROPERTIES TIMEOUT 60 DISCOVERY_TIMEOUT 120)

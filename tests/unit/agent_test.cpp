@@ -329,7 +329,7 @@ TEST_F(AgentOnCleanLine, RunsARequestOnceHoweverOftenItComes) {
         const auto end = SteadyClock::now() + 5s;
         while (const auto frame = bench.console->next_frame(end)) {
             if (!frame->damaged && frame->type == frame::Type::state && frame->id == id &&
-                agent::unpack(frame->payload.data()).phase == phase) {
+                agent::unpack(frame->payload).phase == phase) {
                 return true;
             }
         }
@@ -339,7 +339,9 @@ TEST_F(AgentOnCleanLine, RunsARequestOnceHoweverOftenItComes) {
     hello[7] = '\x12';
     hello[6] = '\x30';
     hello[8] = '\x7f';
-    const std::string request = std::string("\x01\x00\x00\x00\x00\x01", 6) + "echo run >>" + log + std::string(1, '\0');
+    const std::string argument =
+        std::string("\x01\x00\x00\x00\x00\x01", 6) + "echo run >>" + log + std::string(1, '\0');
+    const std::string request = agent::packed(argument, 6);
     say(frame::Type::hello, 0, tag, hello);
     for (int i = 0; i < 5; ++i) {
         say(frame::Type::put, agent::kLast, tag | 5, request);
@@ -375,8 +377,8 @@ TEST_F(AgentOnCleanLine, TellsTheEndUntilItIsKnownAndAnswersATurnOnce) {
     const auto hear = [&](std::chrono::milliseconds time) {
         Heard heard;
         for (const auto end = SteadyClock::now() + time; const auto frame = bench.console->next_frame(end);) {
-            const bool state = frame->type == frame::Type::state && frame->payload.size() >= agent::kStateSize;
-            heard.ends += state && agent::unpack(frame->payload.data()).phase == agent::Phase::done ? 1 : 0;
+            const bool state = frame->type == frame::Type::state;
+            heard.ends += state && agent::unpack(frame->payload).phase == agent::Phase::done ? 1 : 0;
             heard.pieces += frame->type == frame::Type::data ? 1 : 0;
             heard.turns += frame->type == frame::Type::data ? agent::turn_of(frame->flags) : 0;
         }
@@ -388,7 +390,8 @@ TEST_F(AgentOnCleanLine, TellsTheEndUntilItIsKnownAndAnswersATurnOnce) {
     hello[8] = '\x7f';
     const std::string get("\x40\0\0\0\x20\0", 6); // 64 bytes in pieces of 32
     say(frame::Type::hello, 0, id & ~agent::kCounterMask, hello);
-    say(frame::Type::put, agent::kLast, id, std::string("\x01\0\0\0\0\x01", 6) + "seq 2000" + std::string(1, '\0'));
+    const std::string argument = std::string("\x01\0\0\0\0\x01", 6) + "seq 2000" + std::string(1, '\0');
+    say(frame::Type::put, agent::kLast, id, agent::packed(argument, 6));
     EXPECT_GE(hear(1200ms).ends, 2u) << "said again, as nobody has answered";
     say(frame::Type::get, agent::in_turn(3), id, get);
     say(frame::Type::get, agent::in_turn(3), id, get);

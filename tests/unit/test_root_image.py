@@ -100,8 +100,11 @@ def test_module_depends(depends: str, expected: list[str]) -> None:
     [
         ("suite: bookworm", "no image description.*packages"),
         ("[1", "no image description"),
-        ("{suite: s, architecture: z80, packages: {kernel: k, headers: h, busybox: b}}", "'z80'.*arm64"),
-        ("{suite: s, architecture: arm64, compression: xz, packages: {kernel: k, headers: h, busybox: b}}", "'xz'"),
+        ("{suite: s, architecture: z80, packages: {kernel: k, headers: h, busybox: b, zlib: z}}", "'z80'.*arm64"),
+        (
+            "{suite: s, architecture: arm64, compression: xz, packages: {kernel: k, headers: h, busybox: b, zlib: z}}",
+            "'xz'",
+        ),
     ],
 )
 def test_spec_errors_name_the_field(tmp_path: Path, text: str, message: str) -> None:
