@@ -19,7 +19,7 @@ from hil import places
 
 SANITIZERS = "address,undefined"
 LATE_LISTING = "CMAKE_GTEST_DISCOVER_TESTS_DISCOVERY_MODE=PRE_TEST"
-SHARED = ("agent", "answer_stream", "console", "frame", "job", "lifecycle", "line_quality", "stream", "trap")
+SHARED = ("agent", "answer_stream", "console", "frame", "job", "lifecycle", "line_quality", "packing", "stream", "trap")
 TESTS = (
     *(f"hil/lib/{area}_test" for area in SHARED),
     *(f"hil/lib/cell_{area}_test" for area in ("boards", "check", "config", "yaml")),

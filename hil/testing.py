@@ -15,6 +15,8 @@ import threading
 import time
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -94,8 +96,26 @@ LONGEST = (
 processes waits for the other at the end."""
 
 
-def stages(root: Path) -> tuple[tuple[Lane, ...], ...]:
-    """What runs first, its lanes side by side, and what boots machines afterwards."""
+YIELDING = ("chrt", "--idle", "0")
+"""Before commands that take only what processor time the others leave."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All stages: `beside` run while the others do; the lanes of `first` side by side; what boots machines comes last,
+    and its waits leave room for much of `beside`."""
+
+    beside: Lane
+    first: tuple[Lane, ...]
+    last: Lane
+
+    def all(self) -> list[Stage]:
+        """Every stage."""
+        return [*self.beside, *(stage for lane in self.first for stage in lane), *self.last]
+
+
+def stages(root: Path) -> Plan:
+    """The repository's stages."""
     logs = root / "build" / "test"
     sources = tracked(root, "*.cpp", "*.hpp", "*.h", "*.c")
     python = tracked(root, "*.py")
@@ -105,9 +125,9 @@ def stages(root: Path) -> tuple[tuple[Lane, ...], ...]:
         Stage("black", ["/usr/bin/black", "--check", "-q", *python], 120),
         Stage("flake8", [PYTHON, "-m", "flake8", *python], 120),
         Stage("mypy", [PYTHON, "-m", "mypy", "hil", "reports"], 300),
-        Stage("clang-tidy", [PYTHON, "-m", "hil.tidy"], 1200),
-        Stage("sanitizers", [PYTHON, "-m", "hil.sanitize"], 1200),
+        Stage("clang-tidy", [*YIELDING, PYTHON, "-m", "hil.tidy"], 2400),
     ]
+    sanitizers = Stage("sanitizers", [PYTHON, "-m", "hil.sanitize"], 1200)
     ctest_junit, unit_junit = logs / "ctest.xml", logs / "unit.xml"
     units = [
         Stage(
@@ -123,7 +143,7 @@ def stages(root: Path) -> tuple[tuple[Lane, ...], ...]:
             unit_junit,
         ),
     ]
-    return (checks, units), ([system_stage(root, logs)],)
+    return Plan(checks, ([sanitizers], units), [system_stage(root, logs)])
 
 
 def system_stage(root: Path, logs: Path) -> Stage:
@@ -136,8 +156,42 @@ def system_stage(root: Path, logs: Path) -> Stage:
     return Stage("system tests", [PYTHON, *words], 1800, junit)
 
 
-def run_stage(stage: Stage, root: Path) -> Outcome:
-    """Runs one stage in a process group of its own, ended as a whole when its limit passes."""
+class Running:
+    """The stages' processes, each the head of a group of its own, so that none outlives the test command."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._processes: set[subprocess.Popen[bytes]] = set()
+        self.over = False
+
+    def wait(self, process: subprocess.Popen[bytes], limit: float) -> int:
+        """Its exit code. TimeoutExpired when its limit passes; its group is ended then, and at end()."""
+        with self._lock:
+            self._processes.add(process)
+            if self.over:
+                _kill(process)
+        try:
+            return process.wait(limit)
+        finally:
+            _kill(process)
+            with self._lock:
+                self._processes.discard(process)
+
+    def end(self) -> None:
+        """Ends all of them, and those that begin after it."""
+        with self._lock:
+            self.over = True
+            for process in self._processes:
+                _kill(process)
+
+
+def _kill(process: subprocess.Popen[bytes]) -> None:
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+
+
+def run_stage(stage: Stage, root: Path, running: Running) -> Outcome:
+    """Runs one stage, ended as a whole when its limit passes."""
     logs = root / "build" / "test"
     logs.mkdir(parents=True, exist_ok=True)
     outcome = Outcome(stage, log=logs / (stage.name.replace(" ", "-").replace("+", "p") + ".log"))
@@ -155,12 +209,9 @@ def run_stage(stage: Stage, root: Path) -> Outcome:
                 start_new_session=True,
             )
             try:
-                code = process.wait(stage.limit * PATIENCE)
-            except BaseException as error:
-                os.killpg(process.pid, signal.SIGKILL)
+                code = running.wait(process, stage.limit * PATIENCE)
+            except subprocess.TimeoutExpired:
                 process.wait()
-                if not isinstance(error, subprocess.TimeoutExpired):
-                    raise
                 code, outcome.reason = -1, f"no end after {stage.limit * PATIENCE:.0f} s"
     except FileNotFoundError as error:
         code, outcome.reason = -1, f"{error.filename}: not found (its package belongs in packages.txt)"
@@ -187,26 +238,34 @@ def report(outcome: Outcome) -> None:
         print(f"       (all of it: {outcome.log})", flush=True)
 
 
-def run_all(root: Path, only: Sequence[str]) -> int:
+def run_all(root: Path, only: Sequence[str], plan: Plan | None = None) -> int:
     """Runs the stages whose names are in `only` (all when empty); 0 when every test passed."""
     outcomes: list[Outcome] = []
     lock = threading.Lock()
+    running = Running()
 
     def lane(items: Lane) -> None:
         for stage in items:
             if only and stage.name not in only:
                 continue
-            outcome = run_stage(stage, root)
+            outcome = run_stage(stage, root, running)
+            if running.over:
+                return
             with lock:
                 report(outcome)
                 outcomes.append(outcome)
 
-    for lanes in stages(root):
-        threads = [threading.Thread(target=lane, args=(items,)) for items in lanes]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
+    plan = plan or stages(root)
+    with ThreadPoolExecutor(1 + len(plan.first)) as pool:
+        try:
+            beside = pool.submit(lane, plan.beside)
+            for done in [pool.submit(lane, items) for items in plan.first]:
+                done.result()
+            lane(plan.last)
+            beside.result()
+        except BaseException:
+            running.end()
+            raise
     passed = sum(outcome.passed for outcome in outcomes)
     failed = sum(outcome.failed for outcome in outcomes)
     skipped = sum(outcome.skipped for outcome in outcomes)

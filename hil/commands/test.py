@@ -18,7 +18,7 @@ from hil.testing import stages as all_stages
 def command(stages: tuple[str, ...]) -> None:
     """Run every test, or only the named STAGES (for example: "C++ tests" clang-tidy)."""
     root = Path(__file__).resolve().parent.parent.parent
-    known = [stage.name for lanes in all_stages(root) for lane in lanes for stage in lane]
+    known = [stage.name for stage in all_stages(root).all()]
     for name in stages:
         choose("stage", name, known)
     sys.exit(run_all(root, stages))
