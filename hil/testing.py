@@ -96,8 +96,9 @@ LONGEST = (
 processes waits for the other at the end."""
 
 
-YIELDING = ("chrt", "--idle", "0")
-"""Before commands that take only what processor time the others leave."""
+YIELDING = ("sh", "-c", '{ echo 19 >/proc/self/autogroup; } 2>/dev/null; exec chrt --idle 0 "$@"', "sh")
+"""Before commands that take only what processor time the others leave. A stage is a session of its own, and where the
+kernel gives each session its share (sched_autogroup), a task's policy counts within its session only."""
 
 
 @dataclass(frozen=True)
