@@ -11,12 +11,14 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
 
 namespace hil::agent {
 
 namespace detail {
 
-/// A fixed part of every zlib call; the two functions differ in nothing else.
+/// Has deflate() or inflate() take all of `in`, and appends what they make of it to `to`, up to `limit` and one buffer
+/// more. The last code they gave.
 inline int work(z_stream& stream, int (*function)(z_streamp, int), int mode, std::string_view in, std::string& to,
                 std::size_t limit) {
     // zlib does not write to its input; its interface is older than const.
