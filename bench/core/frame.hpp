@@ -1,19 +1,26 @@
 // SPDX-License-Identifier: Apache-2.0
-// Frames of the host <-> agent line: printable text that can be told apart from whatever else is on a shared console.
+// Frames of the host <-> agent line: text that can be told apart from whatever else is on a shared console.
 //
-//   ~{ <base-85 text of header, payload and CRC-32> }
+//   ~{ <base-85 text of header, payload and CRC-32> }     narrow code
+//   ~| <base-116 text of the same> }                      wide code, in the high lane
 //
-// "~", "{" and "}" are no base-85 digits here, so a frame's start is known wherever the reader begins, and damage is
-// over with the next start. The digits leave out ` $ ; & | > as well: a frame that ends up in a shell's input line is
-// one word that runs nothing and redirects nothing. CR and LF inside a frame are skipped: wrapping does no harm.
+// The four marks are no digits here, so a frame's start is known wherever the reader begins, and damage is over with
+// the next start. The narrow digits leave out ` $ ; & > as well: a frame that ends up in a shell's input line is one
+// word that runs nothing and redirects nothing. CR and LF inside a frame are skipped: wrapping does no harm.
 //
-// A frame travels in one of two lanes. The high lane sets bit 7 of every character (0xa1 .. 0xfe): kernel, hypervisor
+// A frame travels in one of two lanes. The high lane sets bit 7 of every character (0x80 .. 0xfe): kernel, hypervisor
 // and inmates print ASCII, so their characters fall out of the frame again, wherever they were spliced in, and lines of
-// theirs stay whole. The start, 0xfe, occurs in no UTF-8 text; 0xff (telnet's escape) and control codes do not occur.
-// The plain lane is the same in seven bits, for lines that are not 8-bit clean; a splice there damages the frame.
+// theirs stay whole. The start, 0xfe, occurs in no UTF-8 text; 0xff (telnet's escape) does not occur. As nobody reads
+// the high lane as text, its digits may be C1 control codes, but not those that would change what a terminal makes of
+// the characters after them, or that it answers: DCS, SOS, DECID, CSI, OSC, PM, APC (ECMA-48, 8.3).
+// The plain lane is narrow, in seven bits, for lines that are not 8-bit clean; a splice there damages the frame.
 //
-// Binary form, little endian: u8 type, u8 flags, u16 payload length, u32 id, u32 offset, payload, zeros to a multiple
-// of four, u32 CRC-32 (IEEE 802.3) of all before it. Four bytes make five digits, first byte most significant.
+// Hello and welcome are narrow in both lanes. Their form stays as it is: by them programs of different ages tell each
+// other so.
+//
+// Binary form, little endian: u8 type, u8 flags, u16 payload length, u32 id, u32 offset, payload, u32 CRC-32 (IEEE
+// 802.3) of all before it. Four bytes make five narrow digits, six bytes seven wide ones, first byte most significant;
+// what is left at the end makes one digit more than it has bytes.
 // Freestanding, no heap; everything is bounded by kMaxPayload.
 #pragma once
 
@@ -30,6 +37,7 @@ inline constexpr std::size_t kMaxBytes = kHeaderSize + kMaxPayload + 4;
 inline constexpr std::size_t kMaxText = 3 + kMaxBytes / 4 * 5; ///< characters of one frame
 inline constexpr unsigned char kStart = '~';
 inline constexpr unsigned char kOpen = '{';
+inline constexpr unsigned char kOpenWide = '|';
 inline constexpr unsigned char kClose = '}';
 
 /// What a frame says. The meaning of id, offset, flags and payload for each type is in driver/agent/protocol.hpp.
@@ -55,7 +63,7 @@ enum class Lane : std::uint8_t {
 
 /// Whether a raw character can belong to a frame in the high lane.
 constexpr bool is_high(unsigned char raw) {
-    return raw >= 0xa1 && raw <= 0xfe;
+    return raw >= 0x80 && raw <= 0xfe;
 }
 
 struct Frame {
@@ -81,7 +89,20 @@ constexpr std::array<std::uint32_t, 256> make_crc_table() {
 }
 inline constexpr std::array<std::uint32_t, 256> kCrcTable = make_crc_table();
 
-constexpr bool is_digit(unsigned char c) {
+inline constexpr std::uint8_t kNoDigit = 0xff;
+inline constexpr unsigned kMostDigits = 116;
+
+/// How bytes become characters: `group` bytes make one digit more than they are.
+struct Code {
+    unsigned radix = 0;
+    std::size_t group = 0;
+    unsigned char open = 0;
+    std::array<unsigned char, kMostDigits> character{}; ///< by digit, without the lane's bit
+    std::array<std::uint8_t, 128> value{};              ///< by character
+    [[nodiscard]] constexpr std::size_t digits(std::size_t bytes) const { return bytes + (bytes + group - 1) / group; }
+};
+
+constexpr bool is_narrow_digit(unsigned char c) {
     for (const char excluded : {'~', '{', '}', '`', '$', ';', '&', '|', '>'}) {
         if (c == static_cast<unsigned char>(excluded)) {
             return false;
@@ -90,27 +111,34 @@ constexpr bool is_digit(unsigned char c) {
     return c > 0x20 && c < 0x7f;
 }
 
-inline constexpr std::uint8_t kNoDigit = 0xff;
-
-struct Digits {
-    std::array<unsigned char, 85> character{};
-    std::array<std::uint8_t, 128> value{};
-    unsigned count = 0;
-};
-
-constexpr Digits make_digits() {
-    Digits digits;
-    for (unsigned c = 0; c < 128; ++c) {
-        digits.value[c] = kNoDigit;
-        if (is_digit(static_cast<unsigned char>(c))) {
-            digits.character[digits.count] = static_cast<unsigned char>(c);
-            digits.value[c] = static_cast<std::uint8_t>(digits.count++);
+constexpr bool is_wide_digit(unsigned char c) {
+    for (const char excluded : {'~', '{', '|', '}', '\x7f', '\x10', '\x18', '\x1a', '\x1b', '\x1d', '\x1e', '\x1f'}) {
+        if (c == static_cast<unsigned char>(excluded)) {
+            return false;
         }
     }
-    return digits;
+    return true;
 }
-inline constexpr Digits kDigits = make_digits();
-static_assert(kDigits.count == 85);
+
+constexpr Code make_code(std::size_t group, unsigned char open, bool (*is_digit)(unsigned char)) {
+    Code code{.group = group, .open = open};
+    for (unsigned c = 0; c < 128; ++c) {
+        code.value[c] = kNoDigit;
+        if (is_digit(static_cast<unsigned char>(c))) {
+            code.character[code.radix] = static_cast<unsigned char>(c);
+            code.value[c] = static_cast<std::uint8_t>(code.radix++);
+        }
+    }
+    return code;
+}
+inline constexpr Code kNarrow = make_code(4, kOpen, is_narrow_digit);
+inline constexpr Code kWide = make_code(6, kOpenWide, is_wide_digit);
+static_assert(kNarrow.radix == 85 && kWide.radix == 116);
+static_assert(kMaxText == 3 + kNarrow.digits(kMaxBytes) && kNarrow.digits(kMaxBytes) > kWide.digits(kMaxBytes));
+
+constexpr const Code& code_of(Type type, Lane lane) {
+    return lane == Lane::plain || type == Type::hello || type == Type::welcome ? kNarrow : kWide;
+}
 
 } // namespace detail
 
@@ -140,15 +168,15 @@ constexpr std::uint32_t get_u32(const std::uint8_t* from) {
 }
 
 /// Characters that a frame with `payload` bytes takes on the line.
-constexpr std::size_t text_size(std::size_t payload) {
-    return 3 + (kHeaderSize + (payload + 3) / 4 * 4 + 4) / 4 * 5;
+constexpr std::size_t text_size(std::size_t payload, Lane lane, Type type = Type::data) {
+    return 3 + detail::code_of(type, lane).digits(kHeaderSize + payload + 4);
 }
 
 /// Writes the frame's text to `out` (kMaxText always suffices) and returns its length; 0 when payload or text are too
 /// big.
 constexpr std::size_t encode(const Frame& frame, Lane lane, std::span<char> out) {
     const std::size_t length = frame.payload.size();
-    if (length > kMaxPayload || out.size() < text_size(length)) {
+    if (length > kMaxPayload || out.size() < text_size(length, lane, frame.type)) {
         return 0;
     }
     std::array<std::uint8_t, kMaxBytes> bytes{};
@@ -160,24 +188,29 @@ constexpr std::size_t encode(const Frame& frame, Lane lane, std::span<char> out)
     for (std::size_t i = 0; i < length; ++i) {
         bytes[kHeaderSize + i] = frame.payload[i];
     }
-    const std::size_t body = kHeaderSize + (length + 3) / 4 * 4;
+    const std::size_t body = kHeaderSize + length;
     put_u32(&bytes[body], crc32({bytes.data(), body}));
 
+    const detail::Code& code = detail::code_of(frame.type, lane);
     std::size_t count = 0;
     const auto emit = [&](unsigned char c) {
         out[count++] = static_cast<char>(static_cast<unsigned char>(c | static_cast<unsigned char>(lane)));
     };
     emit(kStart);
-    emit(kOpen);
-    for (std::size_t i = 0; i < body + 4; i += 4) {
-        std::uint32_t word = std::uint32_t{bytes[i]} << 24 | std::uint32_t{bytes[i + 1]} << 16 |
-                             std::uint32_t{bytes[i + 2]} << 8 | bytes[i + 3];
-        std::array<unsigned char, 5> digits{};
-        for (std::size_t k = 5; k-- > 0; word /= 85) {
-            digits[k] = detail::kDigits.character[word % 85];
+    emit(code.open);
+    for (std::size_t i = 0; i < body + 4; i += code.group) {
+        const std::size_t left = body + 4 - i;
+        const std::size_t group = left < code.group ? left : code.group;
+        std::uint64_t number = 0;
+        for (std::size_t k = 0; k < group; ++k) {
+            number = number << 8 | bytes[i + k];
         }
-        for (const unsigned char digit : digits) {
-            emit(digit);
+        std::array<unsigned char, 8> digits{};
+        for (std::size_t k = group + 1; k-- > 0; number /= code.radix) {
+            digits[k] = code.character[number % code.radix];
+        }
+        for (std::size_t k = 0; k <= group; ++k) {
+            emit(digits[k]);
         }
     }
     emit(kClose);
@@ -196,6 +229,8 @@ class LaneDecoder {
         tail,   ///< an end mark of which no beginning was seen: of a frame whose start was lost, if it is one
     };
 
+    explicit LaneDecoder(Lane lane) : lane_(lane) {}
+
     Step push(unsigned char c) {
         if (c == kStart) {
             if (size_ != 0) {
@@ -210,19 +245,19 @@ class LaneDecoder {
             return tail ? Step::tail : Step::text;
         }
         if (size_ == 1) {
-            return c == kOpen ? hold(c) : Step::broken;
+            return open(c);
         }
-        if (c == '\r' || c == '\n') {
+        if (lane_ == Lane::plain && (c == '\r' || c == '\n')) {
             return hold(c);
         }
         if (c == kClose) {
             (void)hold(c);
             return decode() ? Step::frame : Step::bad;
         }
-        if (c >= 128 || detail::kDigits.value[c] == detail::kNoDigit || digits_ == kMaxText - 3) {
+        if (c >= 128 || code_->value[c] == detail::kNoDigit || digits_ == code_->digits(kMaxBytes)) {
             return Step::broken;
         }
-        take_digit(detail::kDigits.value[c]);
+        take_digit(code_->value[c]);
         return hold(c);
     }
 
@@ -233,7 +268,7 @@ class LaneDecoder {
     [[nodiscard]] const Frame& frame() const { return frame_; }
     void reset() {
         size_ = digits_ = bytes_ = 0;
-        word_ = 0;
+        number_ = 0;
         overflow_ = false;
     }
     /// As reset(), where the candidate's end has not come: it is no frame's of which nothing is known.
@@ -253,24 +288,39 @@ class LaneDecoder {
         return Step::held;
     }
 
+    Step open(unsigned char c) {
+        if (c != kOpen && (c != kOpenWide || lane_ == Lane::plain)) {
+            return Step::broken;
+        }
+        code_ = c == kOpen ? &detail::kNarrow : &detail::kWide;
+        return hold(c);
+    }
+
     void take_digit(std::uint8_t digit) {
-        word_ = word_ * 85 + digit;
-        if (++digits_ % 5 != 0) {
-            return;
+        number_ = number_ * code_->radix + digit;
+        if (++digits_ % (code_->group + 1) == 0) {
+            take_bytes(code_->group);
         }
-        overflow_ = overflow_ || word_ > 0xffffffffu;
-        for (int shift = 24; shift >= 0; shift -= 8) {
-            body_[bytes_++] = static_cast<std::uint8_t>(word_ >> shift);
+    }
+
+    void take_bytes(std::size_t count) {
+        overflow_ = overflow_ || number_ >> 8 * count != 0;
+        for (std::size_t k = count; k-- > 0;) {
+            body_[bytes_++] = static_cast<std::uint8_t>(number_ >> 8 * k);
         }
-        word_ = 0;
+        number_ = 0;
     }
 
     bool decode() {
-        if (overflow_ || digits_ % 5 != 0 || bytes_ < kHeaderSize + 4) {
+        const std::size_t left = digits_ % (code_->group + 1);
+        if (left > 1) {
+            take_bytes(left - 1);
+        }
+        if (overflow_ || left == 1 || bytes_ < kHeaderSize + 4) {
             return false;
         }
         const std::size_t length = get_u16(&body_[2]);
-        if (bytes_ != kHeaderSize + (length + 3) / 4 * 4 + 4) {
+        if (bytes_ != kHeaderSize + length + 4) {
             return false;
         }
         if (get_u32(&body_[bytes_ - 4]) != crc32({body_.data(), bytes_ - 4})) {
@@ -278,15 +328,17 @@ class LaneDecoder {
         }
         frame_ = {static_cast<Type>(body_[0]), body_[1], get_u32(&body_[4]), get_u32(&body_[8]),
                   std::span<const std::uint8_t>(body_).subspan(kHeaderSize, length)};
-        return true;
+        return code_ == &detail::code_of(frame_.type, lane_);
     }
 
+    Lane lane_;
     std::array<char, kHeld> held_{};
     std::array<std::uint8_t, kMaxBytes> body_{};
     std::size_t size_ = 0;
     std::size_t digits_ = 0;
     std::size_t bytes_ = 0;
-    std::uint64_t word_ = 0;
+    std::uint64_t number_ = 0; // that the digits of the last group make so far
+    const detail::Code* code_ = &detail::kNarrow;
     bool overflow_ = false;
     bool cut_ = false; // the next end mark is that of a candidate that was given up
     Frame frame_;
@@ -361,8 +413,8 @@ class Decoder {
         decoder.reset();
     }
 
-    LaneDecoder plain_;
-    LaneDecoder high_;
+    LaneDecoder plain_{Lane::plain};
+    LaneDecoder high_{Lane::high};
 };
 
 } // namespace hil::frame

@@ -49,7 +49,7 @@
 
 namespace hil::agent {
 
-inline constexpr std::uint32_t kProtocolVersion = 3;
+inline constexpr std::uint32_t kProtocolVersion = 4;
 inline constexpr std::uint8_t kLast = 1;
 inline constexpr std::uint8_t kDoneKnown = 0x10; ///< the controller knows that the command has ended
 inline constexpr unsigned kTurns = 7;

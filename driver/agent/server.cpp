@@ -256,6 +256,7 @@ void Server::frame(const frame::Frame& frame, frame::Lane lane) {
         say_unknown(frame);
         return;
     }
+    lane_ = lane;
     switch (frame.type) {
     case frame::Type::put:
         put(frame);

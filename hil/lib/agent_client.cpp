@@ -80,14 +80,15 @@ void append_u32(std::string& to, std::uint32_t value) {
 
 // Bytes of payload in the longest frame that fits into a line of so many characters; 0: any line.
 double largest_piece(std::size_t longest_line) {
-    if (longest_line == 0 || longest_line >= frame::kMaxText) {
-        return static_cast<double>(frame::kMaxPayload);
+    std::size_t piece = frame::kMaxPayload;
+    const auto fits = [&] {
+        return frame::text_size(piece, frame::Lane::plain) <= longest_line &&
+               frame::text_size(piece, frame::Lane::high) <= longest_line;
+    };
+    while (longest_line != 0 && piece > 0 && !fits()) {
+        --piece;
     }
-    if (longest_line <= frame::text_size(0)) {
-        return LineQuality::kSmallestPiece;
-    }
-    const std::size_t words = (longest_line - frame::text_size(0)) / 5;
-    return static_cast<double>(words * 4);
+    return std::max(static_cast<double>(piece), LineQuality::kSmallestPiece);
 }
 
 // The refusal of a request, as an error for a person.
@@ -127,6 +128,7 @@ Result<AgentInfo> AgentClient::hello(std::chrono::milliseconds limit, const Inte
             }
             info_ = {frame::get_u32(bytes.data()), get_u64(&bytes[4]), {bytes.begin() + 20, bytes.end()}, frame->lane};
             greeted_ = true;
+            lane_ = info_.lane; // plain after all where the line clears bit 7; the agent follows
             if (info_.version != agent::kProtocolVersion) {
                 return Error{"the agent speaks version " + std::to_string(info_.version) +
                              " of the protocol, this controller " + std::to_string(agent::kProtocolVersion) +
@@ -496,7 +498,7 @@ void AgentClient::take_state(Call& call, const InboundFrame& frame) {
     call.state = state;
     const std::uint32_t accepted = std::min(frame.offset, static_cast<std::uint32_t>(call.argument.size()));
     if (accepted > call.accepted) { // what carried it has arrived well, too
-        const std::size_t characters = frame::text_size(accepted - call.accepted);
+        const std::size_t characters = frame::text_size(accepted - call.accepted, lane_);
         quality_.good(characters);
         learn_pace(call, characters);
         call.accepted = accepted;
@@ -602,7 +604,7 @@ void AgentClient::kill(const Call& call) {
 // --- What the line can take ------------------------------------------------------------------------------------------
 
 void AgentClient::went_well(const InboundFrame& frame) {
-    quality_.good(frame::text_size(frame.payload.size()));
+    quality_.good(frame::text_size(frame.payload.size(), frame.lane, frame.type));
 }
 
 // A question without an answer: the line is taken to have harmed it until the answer comes after all.
@@ -625,7 +627,7 @@ std::chrono::milliseconds AgentClient::patience(const Call& call) const {
     }
     double work = outcome_awaited(call) ? static_cast<double>(agent::kFirstState.count()) : 0;
     if (console_.line_rate() == 0 && call.put_until > call.accepted) { // else it is in line_free_
-        work += pace_ms_ * static_cast<double>(frame::text_size(call.put_until - call.accepted));
+        work += pace_ms_ * static_cast<double>(frame::text_size(call.put_until - call.accepted, lane_));
     }
     const double wait = std::clamp(round_trip_.patience(), 20.0, 2000.0) * (1u << backoff_);
     return std::chrono::milliseconds(static_cast<std::int64_t>(work + std::min(wait, 2000.0)));

@@ -10,9 +10,10 @@ namespace hil {
 
 namespace {
 
-constexpr double kHead = static_cast<double>(frame::text_size(0)); // h
-constexpr double kCost = 5.0 / 4.0;                                // c
-constexpr double kFewestErrors = 1e-3;                             // of kMemory: no line is taken for perfect
+// In the high lane; in the plain one c is 5/4, and the best pieces are hardly others.
+constexpr double kHead = static_cast<double>(frame::text_size(0, frame::Lane::high)); // h
+constexpr double kCost = 7.0 / 6.0;                                                   // c
+constexpr double kFewestErrors = 1e-3; // of kMemory: no line is taken for perfect
 
 // The q for which pieces of n bytes are best: where the derivative of the gain's logarithm is 0.
 double harmed_for(double piece) {

@@ -39,7 +39,7 @@ struct Heard : ConsoleTextSink {
     void on_text(std::span<const char> bytes) override { text.append(bytes.data(), bytes.size()); }
     void on_report(bool) override {}
     void on_frame(const frame::Frame& frame, frame::Lane lane) override {
-        framed[lane_of(lane)] += frame::text_size(frame.payload.size());
+        framed[lane_of(lane)] += frame::text_size(frame.payload.size(), lane, frame.type);
         ++good[lane_of(lane)];
         told.push_back("frame " + std::to_string(static_cast<int>(frame.type)) + " " + std::to_string(frame.id) + " " +
                        std::to_string(frame.offset) + " " + std::to_string(frame.flags) + " " +

@@ -12,7 +12,8 @@
 namespace hil {
 
 /// The text with a frame in place of each NUL: the byte after it says the lane (bit 0), whether its first (bit 1) or a
-/// middle character (bit 2) is missing, and how many of the bytes that follow are its payload (the other bits).
+/// middle character (bit 2) is missing, and how many of the bytes that follow are its payload (the other bits); with
+/// some numbers of them it is a welcome, whose code is another one in the high lane.
 inline std::string with_frames(std::string_view script) {
     std::string text;
     for (std::size_t i = 0; i < script.size(); ++i) {
@@ -26,8 +27,9 @@ inline std::string with_frames(std::string_view script) {
         std::array<char, frame::kMaxText> encoded{};
         const frame::Lane lane = (how & 1) != 0 ? frame::Lane::high : frame::Lane::plain;
         const std::span bytes(reinterpret_cast<const std::uint8_t*>(payload.data()), payload.size());
-        std::string one(encoded.data(), frame::encode({frame::Type::data, how, static_cast<std::uint32_t>(i), 7, bytes},
-                                                      lane, encoded));
+        const frame::Type type = payload.size() % 4 == 3 ? frame::Type::welcome : frame::Type::data;
+        std::string one(encoded.data(),
+                        frame::encode({type, how, static_cast<std::uint32_t>(i), 7, bytes}, lane, encoded));
         one.erase(0, (how & 2) != 0 ? 1 : 0);
         one.erase(one.size() / 2, (how & 4) != 0 ? 1 : 0);
         text += one;

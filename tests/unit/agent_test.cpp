@@ -404,20 +404,26 @@ TEST_F(AgentOnCleanLine, TellsTheEndUntilItIsKnownAndAnswersATurnOnce) {
 }
 
 enum class Eighth {
+    kept,
     cleared,   // bit 7 of each byte is lost
     swallowed, // each byte that has it is lost
 };
 
-// A line that carries seven bits, both ways.
+struct Ways {
+    Eighth to;
+    Eighth from;
+};
+
+// A line that carries seven bits, one way or both ways.
 struct SevenBits {
-    Eighth eighth;
+    Ways ways;
     FileDescriptor machine; // the terminal's outer end
     FileDescriptor user;
     FileDescriptor given; // what the console opens
     std::atomic<bool> stop = false;
     std::thread thread;
 
-    SevenBits(int master, Eighth how) : eighth(how), machine(dup(master)) {
+    SevenBits(int master, Ways how) : ways(how), machine(dup(master)) {
         std::array<int, 2> ends{};
         EXPECT_EQ(socketpair(AF_UNIX, SOCK_STREAM, 0, ends.data()), 0);
         user = FileDescriptor(ends[0]);
@@ -430,14 +436,14 @@ struct SevenBits {
         thread.join();
     }
 
-    void pass_on(int from, int to) const {
+    static void pass_on(int from, int to, Eighth eighth) {
         std::array<char, 4096> bytes{};
         const ssize_t count = ::read(from, bytes.data(), bytes.size());
         std::string carried;
         for (ssize_t i = 0; i < count; ++i) {
             const char byte = bytes[static_cast<std::size_t>(i)];
-            if ((byte & 0x80) == 0 || eighth == Eighth::cleared) {
-                carried.push_back(static_cast<char>(byte & 0x7f));
+            if ((byte & 0x80) == 0 || eighth != Eighth::swallowed) {
+                carried.push_back(static_cast<char>(eighth == Eighth::kept ? byte : byte & 0x7f));
             }
         }
         for (std::size_t done = 0; done < carried.size();) {
@@ -453,16 +459,16 @@ struct SevenBits {
             std::array<pollfd, 2> polled = {pollfd{machine.get(), POLLIN, 0}, pollfd{user.get(), POLLIN, 0}};
             (void)::poll(polled.data(), polled.size(), 20);
             if ((polled[0].revents & POLLIN) != 0) {
-                pass_on(machine.get(), user.get());
+                pass_on(machine.get(), user.get(), ways.from);
             }
             if ((polled[1].revents & POLLIN) != 0) {
-                pass_on(user.get(), machine.get());
+                pass_on(user.get(), machine.get(), ways.to);
             }
         }
     }
 };
 
-class AgentInSevenBits : public testing::TestWithParam<Eighth> {};
+class AgentInSevenBits : public testing::TestWithParam<Ways> {};
 
 TEST_P(AgentInSevenBits, AnswersAndCarriesFilesBothWays) {
     std::unique_ptr<SevenBits> line; // outlives the console
@@ -490,10 +496,62 @@ TEST_P(AgentInSevenBits, AnswersAndCarriesFilesBothWays) {
     EXPECT_EQ(bench.client->counts().damaged, 0u);
 }
 
-INSTANTIATE_TEST_SUITE_P(Lines, AgentInSevenBits, testing::Values(Eighth::cleared, Eighth::swallowed),
-                         [](const auto& eighth) {
-                             return eighth.param == Eighth::cleared ? "bit_cleared" : "byte_swallowed";
-                         });
+constexpr std::array kSevenBits = {
+    Ways{Eighth::cleared, Eighth::cleared}, Ways{Eighth::swallowed, Eighth::swallowed},
+    Ways{Eighth::cleared, Eighth::kept},    Ways{Eighth::kept, Eighth::cleared},
+    Ways{Eighth::swallowed, Eighth::kept},  Ways{Eighth::kept, Eighth::swallowed},
+};
+
+std::string name_of(const testing::TestParamInfo<Ways>& ways) {
+    const std::array names = {"kept", "cleared", "swallowed"};
+    return std::string("to_") + names[static_cast<std::size_t>(ways.param.to)] + "_from_" +
+           names[static_cast<std::size_t>(ways.param.from)];
+}
+
+INSTANTIATE_TEST_SUITE_P(Lines, AgentInSevenBits, testing::ValuesIn(kSevenBits), name_of);
+
+// Answers each hello as an agent of another version would: in the form of hello and welcome, which stays as it is.
+struct OtherVersion {
+    FileDescriptor line;
+    std::uint32_t version;
+    frame::Lane lane = frame::Lane::high;
+
+    void text(std::span<const char>) {}
+    void damaged(frame::Lane, std::size_t) {}
+    void frame(const frame::Frame& frame, frame::Lane) const {
+        ASSERT_EQ(frame.type, frame::Type::hello);
+        std::array<std::uint8_t, 20> payload{};
+        frame::put_u32(payload.data(), version);
+        std::copy_n(frame.payload.begin(), 8, payload.begin() + 12);
+        std::array<char, frame::kMaxText> text{};
+        const std::size_t length = frame::encode({frame::Type::welcome, 0, frame.id, 0, payload}, lane, text);
+        ASSERT_EQ(::write(line.get(), text.data(), length), static_cast<ssize_t>(length));
+    }
+    void serve() {
+        frame::Decoder decoder;
+        std::array<char, 4096> bytes{};
+        for (ssize_t count = 0; (count = ::read(line.get(), bytes.data(), bytes.size())) > 0;) {
+            decoder.feed({bytes.data(), static_cast<std::size_t>(count)}, *this);
+        }
+    }
+};
+
+TEST(Agent, OfAnotherVersionIsToldByItsVersion) {
+    std::array<int, 2> ends{};
+    ASSERT_EQ(socketpair(AF_UNIX, SOCK_STREAM, 0, ends.data()), 0);
+    OtherVersion other{FileDescriptor(ends[0]), 1234};
+    ConsoleOptions options;
+    options.stream = "fd:" + std::to_string(ends[1]);
+    auto console = std::move(Console::create(options)).value();
+    ::close(ends[1]);
+    ASSERT_TRUE(console->wait_open(2s));
+    std::thread thread([&] { other.serve(); });
+    const auto info = AgentClient(*console).hello(5s);
+    console.reset();
+    thread.join();
+    ASSERT_FALSE(info);
+    EXPECT_NE(info.error().message.find("version 1234"), std::string::npos) << info.error().message;
+}
 
 TEST(Agent, NobodyThere) {
     int master = -1;

@@ -105,16 +105,9 @@ std::string drain(int fd) {
     return all;
 }
 
-std::string a_frame(std::uint32_t id) {
+std::string a_frame(std::uint32_t id, frame::Lane lane = frame::Lane::high) {
     std::array<char, frame::kMaxText> text{};
-    return {text.data(), frame::encode({frame::Type::data, 0, id, 0, {}}, frame::Lane::high, text)};
-}
-
-std::string in_seven_bits(std::string text) {
-    for (char& c : text) {
-        c = static_cast<char>(c & 0x7f);
-    }
-    return text;
+    return {text.data(), frame::encode({frame::Type::data, 0, id, 0, {}}, lane, text)};
 }
 
 TEST(Console, KeepsEveryRawByteWithItsTime) {
@@ -253,11 +246,11 @@ TEST(Console, RemainsOfDamagedFramesAreTheAgentsAndHideNobodysLine) {
 
 // On a line of seven bits a damaged frame is text, and somebody's "~{" looks like the beginning of one.
 TEST(Console, RemainsInSevenBitsAreTheAgentsAsFarAsItSpeaks) {
-    std::string damaged = in_seven_bits(a_frame(8));
+    std::string damaged = a_frame(8, frame::Lane::plain);
     damaged[10] = '!' == damaged[10] ? '#' : '!';
     for (const bool spoken : {true, false}) {
         Bench bench;
-        bench.say((spoken ? in_seven_bits(a_frame(7)) : std::string()) + damaged + "\r\ninmate: ~{x} hello\r\n");
+        bench.say((spoken ? a_frame(7, frame::Lane::plain) : std::string()) + damaged + "\r\ninmate: ~{x} hello\r\n");
         EXPECT_TRUE(bench.console->wait_quiet(400ms, 3s));
         const std::size_t theirs = spoken ? 0 : damaged.size();
         const std::size_t remains = spoken ? damaged.size() : 0;

@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <random>
 #include <string>
 #include <vector>
@@ -72,7 +73,7 @@ TEST_P(FrameLane, EveryLengthComesBackWhole) {
     for (std::size_t length = 0; length <= kMaxPayload; ++length) {
         const Taken taken = random_frame(random, GetParam(), length);
         const std::string text = encoded(taken);
-        ASSERT_EQ(text.size(), text_size(length));
+        ASSERT_EQ(text.size(), text_size(length, GetParam()));
         const Sink sink = decoded("before" + text + "after");
         ASSERT_EQ(sink.frames, std::vector{taken});
         ASSERT_EQ(sink.others, "beforeafter");
@@ -80,15 +81,82 @@ TEST_P(FrameLane, EveryLengthComesBackWhole) {
     }
 }
 
-TEST_P(FrameLane, UsesNoControlCharacterAndNothingThatAShellActsOn) {
+// All characters of many frames, without the lane's bit.
+std::string characters(Lane lane, Type type) {
     std::mt19937 random(2);
-    for (int i = 0; i < 200; ++i) {
-        for (const char c : encoded(random_frame(random, GetParam(), random() % 300))) {
-            const auto value =
-                static_cast<unsigned char>(static_cast<unsigned char>(c) ^ static_cast<unsigned char>(GetParam()));
-            ASSERT_GT(value, 0x20);
-            ASSERT_LT(value, 0x7f);
-            ASSERT_EQ(std::string_view("`$;&|>").find(static_cast<char>(value)), std::string_view::npos);
+    std::string all;
+    for (int i = 0; i < 300; ++i) {
+        Taken taken = random_frame(random, lane, random() % 300);
+        taken.type = type;
+        for (const char c : encoded(taken)) {
+            const auto raw = static_cast<unsigned char>(c);
+            EXPECT_EQ(raw & 0x80u, static_cast<unsigned>(lane));
+            all.push_back(static_cast<char>(raw & 0x7fu));
+        }
+    }
+    return all;
+}
+
+TEST(Frame, InThePlainLaneUsesNoControlCharacterAndNothingThatAShellActsOn) {
+    const std::string all = characters(Lane::plain, Type::data);
+    EXPECT_EQ(all.find_first_of("`$;&|> \x7f"), std::string::npos);
+    EXPECT_TRUE(std::ranges::all_of(all, [](char c) { return c > 0x20; }));
+}
+
+TEST(Frame, InTheHighLaneUsesNothingThatATerminalWouldReadOnFromAndNoEscapeOfTelnets) {
+    const std::string all = characters(Lane::high, Type::data);
+    EXPECT_EQ(all.find_first_of("\x10\x18\x1a\x1b\x1d\x1e\x1f\x7f"), std::string::npos);
+    EXPECT_NE(all.find('\x01'), std::string::npos) << "other control codes are digits";
+}
+
+TEST(Frame, HelloAndWelcomeAreTheSameInBothLanes) {
+    for (const Type type : {Type::hello, Type::welcome}) {
+        EXPECT_EQ(characters(Lane::plain, type), characters(Lane::high, type));
+    }
+    std::mt19937 random(10);
+    for (const Lane lane : {Lane::plain, Lane::high}) {
+        Taken taken = random_frame(random, lane, 33);
+        taken.type = Type::welcome;
+        EXPECT_EQ(decoded(encoded(taken)).frames, std::vector{taken});
+    }
+}
+
+// How a program of another age finds out that it is one: this is what it says and hears.
+TEST(Frame, TheFormOfHelloStays) {
+    const Taken hello{Type::hello, 0, 0x12300000, 0, {1, 2, 3}, Lane::plain};
+    EXPECT_EQ(encoded(hello), R"(~{!@@5'!!"ah!!!!!!@RCv#w0Z})");
+    EXPECT_EQ(decoded(encoded(hello)).frames, std::vector{hello});
+}
+
+TEST(Frame, InTheHighLaneTakesSevenCharactersForSixBytes) {
+    EXPECT_EQ(text_size(1024, Lane::high), 3u + 173 * 7 + 3);
+    EXPECT_EQ(text_size(1024, Lane::plain), 3u + 260 * 5);
+    EXPECT_EQ(text_size(0, Lane::high), 3u + 2 * 7 + 5);
+}
+
+TEST(Frame, InTheOtherCodeIsDamage) {
+    std::mt19937 random(11);
+    std::string wide = encoded(random_frame(random, Lane::high, 30));
+    std::ranges::transform(wide, wide.begin(), [](char c) { return static_cast<char>(c & 0x7f); });
+    EXPECT_TRUE(decoded(wide).frames.empty()) << "a line that clears bit 7";
+    std::string narrow = encoded(random_frame(random, Lane::plain, 30));
+    std::ranges::transform(narrow, narrow.begin(), [](char c) { return static_cast<char>(c | 0x80); });
+    const Sink sink = decoded(narrow);
+    EXPECT_TRUE(sink.frames.empty()) << "only hello and welcome are narrow there";
+    EXPECT_EQ(sink.damage, 1);
+}
+
+// The text ends with digits that stand for no byte.
+TEST_P(FrameLane, ADigitTooManyIsDamage) {
+    std::mt19937 random(12);
+    for (std::size_t length = 0; length < 12; ++length) {
+        const std::string text = encoded(random_frame(random, GetParam(), length));
+        for (int value = 0; value < 128; ++value) {
+            std::string longer = text;
+            longer.insert(text.size() - 1, 1, static_cast<char>(value | static_cast<int>(GetParam())));
+            if (value != '\r' && value != '\n' && value != '}' && value != '~') {
+                ASSERT_TRUE(decoded(longer).frames.empty()) << length << " " << value;
+            }
         }
     }
 }
@@ -199,7 +267,7 @@ TEST(Frame, OneDamagedFrameOfTheHighLaneIsToldOnceWhereverItBrokeOff) {
     EXPECT_EQ(damage("\xfd\xfd"), 2) << "two ends of frames that nobody saw begin";
     for (std::size_t i = 1; i + 1 < text.size(); ++i) {
         std::string broken = text;
-        broken[i] = '\x81'; // in no frame: it ends here, and the rest of it is not damage again
+        broken[i] = '\x9b'; // in no frame: it ends here, and the rest of it is not damage again
         EXPECT_EQ(damage(broken), 1) << i;
     }
     EXPECT_EQ(decoded("} no frame }").damage, 0) << "in seven bits an end mark is anybody's";
@@ -227,7 +295,7 @@ TEST(Frame, TooBigPayloadOrTextIsRefused) {
     std::array<char, kMaxText> text{};
     const std::vector<std::uint8_t> payload(kMaxPayload + 1);
     EXPECT_EQ(encode({Type::data, 0, 1, 0, payload}, Lane::high, text), 0u);
-    EXPECT_EQ(encode({Type::data, 0, 1, 0, {}}, Lane::high, std::span(text).first(text_size(0) - 1)), 0u);
+    EXPECT_EQ(encode({Type::data, 0, 1, 0, {}}, Lane::high, std::span(text).first(text_size(0, Lane::high) - 1)), 0u);
 }
 
 TEST(Frame, NoiseMakesNoFrames) {

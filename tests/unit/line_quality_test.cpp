@@ -16,7 +16,7 @@ constexpr double kLargest = 1024;
 
 // Bytes that a character brings, on average, in pieces of `piece` bytes.
 double gain(double piece, double harmed) {
-    const double characters = static_cast<double>(frame::text_size(static_cast<std::size_t>(piece)));
+    const double characters = static_cast<double>(frame::text_size(static_cast<std::size_t>(piece), frame::Lane::high));
     return piece * std::pow(1 - harmed, characters) / characters;
 }
 
@@ -25,7 +25,7 @@ LineQuality learned(double harmed, int frames, unsigned seed, LineQuality qualit
     std::mt19937 random(seed);
     std::uniform_real_distribution<double> chance(0, 1);
     for (int i = 0; i < frames; ++i) {
-        const std::size_t characters = frame::text_size(quality.piece());
+        const std::size_t characters = frame::text_size(quality.piece(), frame::Lane::high);
         if (chance(random) < std::pow(1 - harmed, static_cast<double>(characters))) {
             quality.good(characters);
         } else {

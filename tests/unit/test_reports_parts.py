@@ -62,7 +62,7 @@ def test_console_lines_are_dated_and_attributed() -> None:
 
 
 def test_an_agents_frames_are_left_out_and_what_fell_into_them_is_kept() -> None:
-    high = bytes(c | 0x80 for c in b"~{" + b"x" * 40 + b"}")
+    high = bytes(c | 0x80 for c in b"~|" + bytes(range(16)) + b"x" * 24 + b"}")
     spliced = high[:10] + b"[    1.0" + high[10:20] + b"00000] kernel line\r\n" + high[20:]
     raw = b"before " + high + b"after\n" + spliced + b"last\n~{" + b"Q" * 60 + b"}plain\ncaf\xc3\xa9\n"
     assert [line.text for line in console_lines(raw)] == [
