@@ -9,7 +9,8 @@
 //
 // A question (put, get) carries a turn, a number from 1 to 7 in bits 1 to 3 of its flags, and what the agent says
 // because of it carries the same: so the controller knows how long an answer takes, however often it had to ask. What
-// the agent says by itself has turn 0. On a bad line a question comes twice in one turn; a get is heeded once.
+// the agent says by itself has turn 0, and so has a put that needs no answer as long as its piece is the next one and
+// not the last. On a bad line a question comes twice in one turn; a get is heeded once.
 //
 // clang-format off
 // | type    | from       | id                | offset                  | flags                  | payload |

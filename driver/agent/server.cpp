@@ -331,6 +331,7 @@ void Server::put(const frame::Frame& frame) {
         job->inline_limit = 1u << (frame.flags >> 4);
     }
     const Phase before = job->state().phase;
+    const std::size_t had = job->received();
     const auto running = std::count_if(jobs_.begin(), jobs_.end(),
                                        [](const auto& entry) { return entry.second.state().phase == Phase::running; });
     if (static_cast<std::size_t>(running) < kMaxRunning || before != Phase::collecting) {
@@ -339,6 +340,9 @@ void Server::put(const frame::Frame& frame) {
     if (before == Phase::collecting && job->state().phase == Phase::running) {
         job->next_state = heard_by(kFirstState); // most commands are done before: one frame instead of two
         return;
+    }
+    if (turn_of(frame.flags) == 0 && job->state().phase == Phase::collecting && job->received() > had) {
+        return; // a piece that needs no answer where it is the next one
     }
     say_state(*job, turn_of(frame.flags));
     if (job->state().phase == Phase::done) {

@@ -424,31 +424,48 @@ Status AgentClient::put_or_get(Call& call, bool again) {
     return again ? put(call, again) : Status(Nothing{});
 }
 
-// Sends pieces of the argument, from where they were sent so far or, `again`, from where the agent has them.
+// Sends pieces of the argument, from where they were sent so far or, `again`, from where the agent has them. On a good
+// line the last but one is answered: so more are sent while the last is still on its way, and one answer does for two,
+// which is lighter work for a UART whose driver takes turns for both directions, an emulated one above all.
 Status AgentClient::put(Call& call, bool again) {
     const std::size_t piece = quality_.piece();
     const std::size_t whole = call.argument.size();
-    const auto hint = static_cast<std::uint8_t>((std::bit_width(piece) - 1) << 4 | agent::in_turn(turn_));
     if (call.known && call.state.phase != Phase::collecting) { // a question only: an empty piece
-        return send({frame::Type::put, hint, call.id, static_cast<std::uint32_t>(whole), {}});
+        return put_piece(call, whole, whole, turn_);
     }
-    std::size_t at = again ? call.accepted : std::max(call.put_until, call.accepted);
-    const std::size_t end = std::min(whole, call.accepted + piece * put_window());
-    do { // an empty argument is a piece as well
-        const std::size_t count = std::min(piece, end - std::min(at, end));
-        if (count == 0 && whole != 0) {
-            break;
-        }
-        const auto flags = static_cast<std::uint8_t>(hint | (at + count == whole ? agent::kLast : 0));
-        const auto bytes = raw(call.argument).subspan(at, count);
-        Status sent = send({frame::Type::put, flags, call.id, static_cast<std::uint32_t>(at), bytes});
-        if (!sent) {
+    const std::size_t begin = again ? call.accepted : std::max(call.put_until, call.accepted);
+    const std::size_t end = put_end(call, begin);
+    for (std::size_t at = begin; at < end;) {
+        const std::size_t until = std::min(at + piece, end);
+        const bool last_but_one = until < end && until + piece >= end;
+        const bool answered = !calm() || last_but_one || until == whole || end - begin <= piece;
+        if (Status sent = put_piece(call, at, until, answered ? turn_ : 0); !sent) {
             return sent;
         }
-        at += count;
-    } while (at < end);
-    call.put_until = static_cast<std::uint32_t>(at);
+        at = until;
+    }
+    call.put_until = static_cast<std::uint32_t>(end);
     return Nothing{};
+}
+
+// Where the pieces end that may be sent now. None is cut short by the window: what the answers to such pieces leave of
+// it would be next to nothing, for good (RFC 9293, 3.8.6.2.1).
+std::size_t AgentClient::put_end(const Call& call, std::size_t begin) const {
+    const std::size_t piece = quality_.piece();
+    const std::size_t whole = call.argument.size();
+    const std::size_t window = call.accepted + piece * put_window();
+    if (window >= whole) {
+        return whole;
+    }
+    return window <= begin ? begin : begin + (window - begin) / piece * piece;
+}
+
+Status AgentClient::put_piece(const Call& call, std::size_t at, std::size_t until, unsigned turn) {
+    const auto limit = static_cast<std::uint8_t>(std::bit_width(quality_.piece()) - 1);
+    const bool last = at < until && until == call.argument.size();
+    const auto flags = static_cast<std::uint8_t>(limit << 4 | agent::in_turn(turn) | (last ? agent::kLast : 0));
+    const auto bytes = raw(call.argument).subspan(at, until - at);
+    return send({frame::Type::put, flags, call.id, static_cast<std::uint32_t>(at), bytes});
 }
 
 Status AgentClient::get(Call& call, int stream) {

@@ -125,6 +125,8 @@ class AgentClient {
     Status ask(Call& call, bool again);
     Status put_or_get(Call& call, bool again);
     Status put(Call& call, bool again);
+    [[nodiscard]] std::size_t put_end(const Call& call, std::size_t begin) const;
+    Status put_piece(const Call& call, std::size_t at, std::size_t until, unsigned turn);
     Status get(Call& call, int stream);
     Status take(Call& call, const InboundFrame& frame);
     void take_state(Call& call, const InboundFrame& frame);

@@ -360,6 +360,57 @@ TEST_F(AgentOnCleanLine, RunsARequestOnceHoweverOftenItComes) {
     EXPECT_EQ(content_of(log), "run\n");
 }
 
+// Pieces grow while the first file is sent: an answer that leaves room for half a piece must not make half pieces for
+// good. On a good line two pieces have one answer.
+TEST_F(AgentOnCleanLine, SendsTheFirstFileInWholePiecesAndHearsAnAnswerToTwo) {
+    const Directory directory;
+    const std::string bytes = random_bytes(50'000, 11);
+    const std::uint64_t sent = bench.client->counts().sent;
+    const std::uint64_t heard = bench.console->counts().frames;
+    const Status written = bench.client->write_file(directory.path + "/file", bytes, 0600);
+    ASSERT_TRUE(written) << written.error().message;
+    EXPECT_EQ(content_of(directory.path + "/file"), bytes);
+    EXPECT_EQ(bench.client->piece(), frame::kMaxPayload);
+    EXPECT_LE(bench.client->counts().sent - sent, 60u);
+    EXPECT_LE(bench.console->counts().frames - heard, 35u);
+}
+
+// A piece in turn 0 is answered where something is amiss, and only there.
+TEST_F(AgentOnCleanLine, SaysNothingOfAPieceThatNeedsNoAnswer) {
+    constexpr std::uint32_t id = 0x123u << agent::kCounterBits | 1;
+    const auto say = [&](frame::Type type, std::uint8_t flags, std::uint32_t offset, std::string_view payload) {
+        std::array<char, frame::kMaxText> text{};
+        const frame::Frame frame{
+            type, flags, id, offset, {reinterpret_cast<const std::uint8_t*>(payload.data()), payload.size()}};
+        ASSERT_TRUE(bench.console->write({text.data(), frame::encode(frame, frame::Lane::high, text)}, 1s));
+    };
+    const auto heard = [&] {
+        std::vector<std::pair<unsigned, std::uint32_t>> states; // turn, bytes that are there
+        for (const auto end = SteadyClock::now() + 300ms; const auto frame = bench.console->next_frame(end);) {
+            if (frame->type == frame::Type::state) {
+                states.emplace_back(agent::turn_of(frame->flags), frame->offset);
+            }
+        }
+        return states;
+    };
+    using States = std::vector<std::pair<unsigned, std::uint32_t>>;
+    std::string hello(12, '\0');
+    hello[7] = '\x12';
+    hello[6] = '\x30';
+    hello[8] = '\x7f';
+    say(frame::Type::hello, 0, 0, hello);
+    say(frame::Type::put, 0, 0, "abc");
+    EXPECT_EQ(heard(), States{}) << "the next one";
+    say(frame::Type::put, agent::in_turn(4), 3, "de");
+    EXPECT_EQ(heard(), (States{{4, 5}})) << "an answer is wanted";
+    say(frame::Type::put, 0, 3, "de");
+    EXPECT_EQ(heard(), (States{{0, 5}})) << "it was there already";
+    say(frame::Type::put, 0, 7, "gh");
+    EXPECT_EQ(heard(), (States{{0, 5}})) << "one before it lacks";
+    say(frame::Type::put, agent::kLast, 5, "f");
+    EXPECT_FALSE(heard().empty()) << "the last one";
+}
+
 // The end of a command is told again until the controller knows it; a question that was said twice is heeded once.
 TEST_F(AgentOnCleanLine, TellsTheEndUntilItIsKnownAndAnswersATurnOnce) {
     constexpr std::uint32_t id = 0x123u << agent::kCounterBits | 1;
