@@ -4,7 +4,8 @@ docs/performance.md.
 
 By hand means what a person does on a console without an agent: `base64 FILE` and the text caught, or `base64 -d` and
 the text typed, as fast as the line takes it; "gzip" means that the person packs what travels, too. One file is random
-bytes, which nothing packs; one is a program, as people send them; the output is numbered lines of text.
+bytes, which nothing packs; one is a program, as people send them; the output is numbered lines of text. The ways take
+turns, so that none of them has the emulator's good or bad minutes to itself.
 """
 
 from __future__ import annotations
@@ -137,20 +138,18 @@ class Row:
 class Times:
     """Seconds of each move by whom and what, and whether what arrived was right."""
 
-    def __init__(self, times: int) -> None:
-        self._times = times
+    def __init__(self) -> None:
         self._taken: dict[tuple[str, str], list[float]] = {}
         self._right: dict[tuple[str, str], bool] = {}
 
     def move(
         self, who: str, what: str, move: Callable[[], bytes | None], right: Callable[[bytes | None], bool]
     ) -> None:
-        """Does it several times."""
-        for _ in range(self._times):
-            begun = time.monotonic()
-            got = move()
-            self._taken.setdefault((who, what), []).append(time.monotonic() - begun)
-            self._right[who, what] = self._right.get((who, what), True) and right(got)
+        """Does it."""
+        begun = time.monotonic()
+        got = move()
+        self._taken.setdefault((who, what), []).append(time.monotonic() - begun)
+        self._right[who, what] = self._right.get((who, what), True) and right(got)
 
     def row(self, line: str, what: str, count: int) -> Row:
         """The medians of one of the things moved. AssertionError when the agent moved it wrong."""
@@ -204,15 +203,21 @@ def measure(chaos: str, count: int, times: int, base: Path) -> list[Row]:
         None,
     )
     load = Load.of(count)
-    taken = Times(times)
+    taken = Times()
     try:
         machine.session.transition(State.SHELL)
-        for who in (HAND, GZIP):
-            hand = Hand(machine, who == GZIP)
-            hand.type(f"stty -echo; PS1=; mkdir -p {DIRECTORY}")
-            move_all(hand, who, load, taken)
-        machine.session.transition(State.AGENT)
-        move_all(Agent(machine), AGENT, load, taken)
+        for turn in range(times):
+            if turn > 0:
+                machine.lifecycle.lend_console(machine.session)
+            for who in (HAND, GZIP):
+                hand = Hand(machine, who == GZIP)
+                hand.type(f"stty -echo; PS1=; mkdir -p {DIRECTORY}")
+                move_all(hand, who, load, taken)
+            if turn == 0:
+                machine.session.transition(State.AGENT)
+            else:
+                machine.lifecycle.take_console(machine.session)
+            move_all(Agent(machine), AGENT, load, taken)
     finally:
         machine.off()
         directory.finish()
