@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The agent's client against the real agent, a process on a pty, through a clean line and through chaos.
 #include "hil/lib/agent_client.hpp"
-#include "hil/lib/chaos_proxy.hpp"
-
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <poll.h>
@@ -19,11 +17,15 @@
 #include <sstream>
 #include <thread>
 
+#include "hil/lib/chaos_proxy.hpp"
+#include "tests/unit/random_bytes.hpp"
+
 namespace {
 
 using namespace hil;
 using namespace std::chrono_literals;
 using agent::Ending;
+using test::random_bytes;
 
 struct Directory {
     std::string path = testing::TempDir() + "hil-agent-" + std::to_string(getpid());
@@ -36,15 +38,6 @@ std::string content_of(const std::string& path) {
     std::stringstream text;
     text << in.rdbuf();
     return text.str();
-}
-
-std::string random_bytes(std::size_t count, unsigned seed) {
-    std::mt19937 random(seed);
-    std::string bytes(count, '\0');
-    for (char& c : bytes) {
-        c = static_cast<char>(random());
-    }
-    return bytes;
 }
 
 pid_t start_agent(int terminal) {
@@ -314,17 +307,33 @@ TEST_F(AgentOnCleanLine, NewControllerTakesOver) {
     EXPECT_FALSE(bench.client->run({{"echo old"}, true, 5s, {}})) << "the old session is over";
 }
 
-// Frames by hand: what a line does that doubles everything, minutes later too.
+// Speaks to an agent frame by frame.
+struct ByHand {
+    static constexpr std::uint32_t kTag = 0x123u << agent::kCounterBits;
+    Console& console;
+
+    void say(frame::Type type, std::uint8_t flags, std::uint32_t id, std::uint32_t offset,
+             std::string_view payload) const {
+        std::array<char, frame::kMaxText> text{};
+        const frame::Frame frame{
+            type, flags, id, offset, {reinterpret_cast<const std::uint8_t*>(payload.data()), payload.size()}};
+        ASSERT_TRUE(console.write({text.data(), frame::encode(frame, frame::Lane::high, text)}, 1s));
+    }
+    void hello() const {
+        std::string payload(12, '\0');
+        payload[7] = '\x12'; // a session's tag is the upper twelve bits of its nonce
+        payload[6] = '\x30';
+        payload[8] = '\x7f';
+        say(frame::Type::hello, 0, kTag, 0, payload);
+    }
+};
+
+// What a line does that doubles everything, minutes later too.
 TEST_F(AgentOnCleanLine, RunsARequestOnceHoweverOftenItComes) {
     const Directory directory;
     const std::string log = directory.path + "/runs";
-    constexpr std::uint32_t tag = 0x123u << agent::kCounterBits;
-    const auto say = [&](frame::Type type, std::uint8_t flags, std::uint32_t id, std::string_view payload) {
-        std::array<char, frame::kMaxText> text{};
-        const frame::Frame frame{
-            type, flags, id, 0, {reinterpret_cast<const std::uint8_t*>(payload.data()), payload.size()}};
-        ASSERT_TRUE(bench.console->write({text.data(), frame::encode(frame, frame::Lane::high, text)}, 1s));
-    };
+    const ByHand hand{*bench.console};
+    constexpr std::uint32_t tag = ByHand::kTag;
     const auto answer = [&](std::uint32_t id, agent::Phase phase) {
         const auto end = SteadyClock::now() + 5s;
         while (const auto frame = bench.console->next_frame(end)) {
@@ -335,27 +344,23 @@ TEST_F(AgentOnCleanLine, RunsARequestOnceHoweverOftenItComes) {
         }
         return false;
     };
-    std::string hello(12, '\0');
-    hello[7] = '\x12';
-    hello[6] = '\x30';
-    hello[8] = '\x7f';
     const std::string argument =
         std::string("\x01\x00\x00\x00\x00\x01", 6) + "echo run >>" + log + std::string(1, '\0');
     const std::string request = agent::packed(argument, 6);
-    say(frame::Type::hello, 0, tag, hello);
+    hand.hello();
     for (int i = 0; i < 5; ++i) {
-        say(frame::Type::put, agent::kLast, tag | 5, request);
+        hand.say(frame::Type::put, agent::kLast, tag | 5, 0, request);
     }
     EXPECT_TRUE(answer(tag | 5, agent::Phase::done));
-    say(frame::Type::put, agent::kLast, tag | 5, request);
+    hand.say(frame::Type::put, agent::kLast, tag | 5, 0, request);
     EXPECT_TRUE(answer(tag | 5, agent::Phase::done)) << "the kept answer";
-    say(frame::Type::hello, 0, tag, hello); // doubled as well: the same session
-    say(frame::Type::drop, 0, tag | 5, "");
-    say(frame::Type::put, agent::kLast, tag | 5, request);
+    hand.hello(); // doubled as well: the same session
+    hand.say(frame::Type::drop, 0, tag | 5, 0, "");
+    hand.say(frame::Type::put, agent::kLast, tag | 5, 0, request);
     EXPECT_TRUE(answer(tag | 5, agent::Phase::unknown)) << "dropped, yet not run again";
-    say(frame::Type::put, agent::kLast, tag | 3, request);
+    hand.say(frame::Type::put, agent::kLast, tag | 3, 0, request);
     EXPECT_TRUE(answer(tag | 3, agent::Phase::unknown)) << "older than one that ran";
-    say(frame::Type::put, agent::kLast, (0x124u << agent::kCounterBits) | 9, request);
+    hand.say(frame::Type::put, agent::kLast, (0x124u << agent::kCounterBits) | 9, 0, request);
     EXPECT_TRUE(answer((0x124u << agent::kCounterBits) | 9, agent::Phase::unknown)) << "of another session";
     EXPECT_EQ(content_of(log), "run\n");
 }
@@ -377,12 +382,9 @@ TEST_F(AgentOnCleanLine, SendsTheFirstFileInWholePiecesAndHearsAnAnswerToTwo) {
 
 // A piece in turn 0 is answered where something is amiss, and only there.
 TEST_F(AgentOnCleanLine, SaysNothingOfAPieceThatNeedsNoAnswer) {
-    constexpr std::uint32_t id = 0x123u << agent::kCounterBits | 1;
-    const auto say = [&](frame::Type type, std::uint8_t flags, std::uint32_t offset, std::string_view payload) {
-        std::array<char, frame::kMaxText> text{};
-        const frame::Frame frame{
-            type, flags, id, offset, {reinterpret_cast<const std::uint8_t*>(payload.data()), payload.size()}};
-        ASSERT_TRUE(bench.console->write({text.data(), frame::encode(frame, frame::Lane::high, text)}, 1s));
+    const ByHand hand{*bench.console};
+    const auto put = [&](std::uint8_t flags, std::uint32_t offset, std::string_view bytes) {
+        hand.say(frame::Type::put, flags, ByHand::kTag | 1, offset, bytes);
     };
     const auto heard = [&] {
         std::vector<std::pair<unsigned, std::uint32_t>> states; // turn, bytes that are there
@@ -394,32 +396,23 @@ TEST_F(AgentOnCleanLine, SaysNothingOfAPieceThatNeedsNoAnswer) {
         return states;
     };
     using States = std::vector<std::pair<unsigned, std::uint32_t>>;
-    std::string hello(12, '\0');
-    hello[7] = '\x12';
-    hello[6] = '\x30';
-    hello[8] = '\x7f';
-    say(frame::Type::hello, 0, 0, hello);
-    say(frame::Type::put, 0, 0, "abc");
+    hand.hello();
+    put(0, 0, "abc");
     EXPECT_EQ(heard(), States{}) << "the next one";
-    say(frame::Type::put, agent::in_turn(4), 3, "de");
+    put(agent::in_turn(4), 3, "de");
     EXPECT_EQ(heard(), (States{{4, 5}})) << "an answer is wanted";
-    say(frame::Type::put, 0, 3, "de");
+    put(0, 3, "de");
     EXPECT_EQ(heard(), (States{{0, 5}})) << "it was there already";
-    say(frame::Type::put, 0, 7, "gh");
+    put(0, 7, "gh");
     EXPECT_EQ(heard(), (States{{0, 5}})) << "one before it lacks";
-    say(frame::Type::put, agent::kLast, 5, "f");
+    put(agent::kLast, 5, "f");
     EXPECT_FALSE(heard().empty()) << "the last one";
 }
 
 // The end of a command is told again until the controller knows it; a question that was said twice is heeded once.
 TEST_F(AgentOnCleanLine, TellsTheEndUntilItIsKnownAndAnswersATurnOnce) {
-    constexpr std::uint32_t id = 0x123u << agent::kCounterBits | 1;
-    const auto say = [&](frame::Type type, std::uint8_t flags, std::uint32_t of, std::string_view payload) {
-        std::array<char, frame::kMaxText> text{};
-        const frame::Frame frame{
-            type, flags, of, 0, {reinterpret_cast<const std::uint8_t*>(payload.data()), payload.size()}};
-        ASSERT_TRUE(bench.console->write({text.data(), frame::encode(frame, frame::Lane::high, text)}, 1s));
-    };
+    const ByHand hand{*bench.console};
+    constexpr std::uint32_t id = ByHand::kTag | 1;
     struct Heard {
         unsigned ends = 0;   // states of a command that is done
         unsigned pieces = 0; // of its output
@@ -435,21 +428,17 @@ TEST_F(AgentOnCleanLine, TellsTheEndUntilItIsKnownAndAnswersATurnOnce) {
         }
         return heard;
     };
-    std::string hello(12, '\0');
-    hello[7] = '\x12';
-    hello[6] = '\x30';
-    hello[8] = '\x7f';
     const std::string get("\x40\0\0\0\x20\0", 6); // 64 bytes in pieces of 32
-    say(frame::Type::hello, 0, id & ~agent::kCounterMask, hello);
+    hand.hello();
     const std::string argument = std::string("\x01\0\0\0\0\x01", 6) + "seq 2000" + std::string(1, '\0');
-    say(frame::Type::put, agent::kLast, id, agent::packed(argument, 6));
+    hand.say(frame::Type::put, agent::kLast, id, 0, agent::packed(argument, 6));
     EXPECT_GE(hear(1200ms).ends, 2u) << "said again, as nobody has answered";
-    say(frame::Type::get, agent::in_turn(3), id, get);
-    say(frame::Type::get, agent::in_turn(3), id, get);
+    hand.say(frame::Type::get, agent::in_turn(3), id, 0, get);
+    hand.say(frame::Type::get, agent::in_turn(3), id, 0, get);
     const Heard unknown = hear(2500ms);
     EXPECT_EQ(std::pair(unknown.pieces, unknown.turns), std::pair(2u, 6u));
     EXPECT_GE(unknown.ends, 1u) << "asking for output does not mean to know of the end";
-    say(frame::Type::get, agent::in_turn(4) | agent::kDoneKnown, id, get);
+    hand.say(frame::Type::get, agent::in_turn(4) | agent::kDoneKnown, id, 0, get);
     const Heard known = hear(2500ms);
     EXPECT_EQ(std::pair(known.pieces, known.ends), std::pair(2u, 0u));
 }

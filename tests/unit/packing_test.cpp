@@ -6,6 +6,8 @@
 
 #include <random>
 
+#include "tests/unit/random_bytes.hpp"
+
 namespace hil::agent {
 namespace {
 
@@ -19,20 +21,11 @@ std::string text(std::size_t size) {
     return result.substr(0, size);
 }
 
-std::string noise(std::size_t size, unsigned seed) {
-    std::mt19937 random(seed);
-    std::string result(size, '\0');
-    for (char& byte : result) {
-        byte = static_cast<char>(random());
-    }
-    return result;
-}
-
 TEST(Packing, GivesBackWhatItWasGivenInAnyPieces) {
     std::mt19937 random(1);
     for (unsigned round = 0; round < 200; ++round) {
         const std::size_t size = random() % 20'000;
-        const std::string whole = round % 2 == 0 ? text(size) : noise(size, round);
+        const std::string whole = round % 2 == 0 ? text(size) : test::random_bytes(size, round);
         std::string travels;
         Packer packer(1 + static_cast<int>(round % 9));
         for (std::size_t at = 0; at < size;) {
@@ -74,7 +67,7 @@ TEST(Packing, TellsAllThatWasAddedBeforeAFlush) {
 TEST(Packing, MakesTextAndSmallThingsShortAndNoiseHardlyLonger) {
     EXPECT_LT(packed(text(50'000), 1).size(), 12'500u);
     EXPECT_LE(packed("ok\n", 1).size(), 5u);
-    EXPECT_LE(packed(noise(50'000, 1), 1).size(), 50'050u);
+    EXPECT_LE(packed(test::random_bytes(50'000, 1), 1).size(), 50'050u);
     EXPECT_LE(packed("", 1).size(), 2u);
 }
 
