@@ -4,15 +4,16 @@
 //   ~{ <base-85 text of header, payload and CRC-32> }     narrow code
 //   ~| <base-116 text of the same> }                      wide code, in the high lane
 //
-// The four marks are no digits here, so a frame's start is known wherever the reader begins, and damage is over with
-// the next start. The narrow digits leave out ` $ ; & > as well: a frame that ends up in a shell's input line is one
-// word that runs nothing and redirects nothing. CR and LF inside a frame are skipped: wrapping does no harm.
+// "~" and "}" are no digits, so a frame's start is known wherever the reader begins, and damage is over with the next
+// start. The narrow digits leave out { ` $ ; & | > as well: a frame that ends up in a shell's input line is one word
+// that runs nothing and redirects nothing. CR and LF inside a narrow frame are skipped: wrapping does no harm.
 //
 // A frame travels in one of two lanes. The high lane sets bit 7 of every character (0x80 .. 0xfe): kernel, hypervisor
 // and inmates print ASCII, so their characters fall out of the frame again, wherever they were spliced in, and lines of
 // theirs stay whole. The start, 0xfe, occurs in no UTF-8 text; 0xff (telnet's escape) does not occur. As nobody reads
 // the high lane as text, its digits may be C1 control codes, but not those that would change what a terminal makes of
-// the characters after them, or that it answers: DCS, SOS, DECID, CSI, OSC, PM, APC (ECMA-48, 8.3).
+// the characters after them, or that it answers: DCS, SOS, DECID, CSI, OSC, PM, APC (ECMA-48, 8.3). To a shell's line
+// editor bit 7 may mean Meta: Meta-CR and Meta-LF, which would have it edit as vi does from then on, are no digits.
 // The plain lane is narrow, in seven bits, for lines that are not 8-bit clean; a splice there damages the frame.
 //
 // Hello and welcome are narrow in both lanes. Their form stays as it is: by them programs of different ages tell each
@@ -112,7 +113,7 @@ constexpr bool is_narrow_digit(unsigned char c) {
 }
 
 constexpr bool is_wide_digit(unsigned char c) {
-    for (const char excluded : {'~', '{', '|', '}', '\x7f', '\x10', '\x18', '\x1a', '\x1b', '\x1d', '\x1e', '\x1f'}) {
+    for (const char excluded : {'~', '}', '\r', '\n', '\x7f', '\x10', '\x18', '\x1a', '\x1b', '\x1d', '\x1e', '\x1f'}) {
         if (c == static_cast<unsigned char>(excluded)) {
             return false;
         }

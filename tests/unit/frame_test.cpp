@@ -103,9 +103,9 @@ TEST(Frame, InThePlainLaneUsesNoControlCharacterAndNothingThatAShellActsOn) {
     EXPECT_TRUE(std::ranges::all_of(all, [](char c) { return c > 0x20; }));
 }
 
-TEST(Frame, InTheHighLaneUsesNothingThatATerminalWouldReadOnFromAndNoEscapeOfTelnets) {
+TEST(Frame, InTheHighLaneUsesNothingThatATerminalOrALineEditorReadsOnFromAndNoEscapeOfTelnets) {
     const std::string all = characters(Lane::high, Type::data);
-    EXPECT_EQ(all.find_first_of("\x10\x18\x1a\x1b\x1d\x1e\x1f\x7f"), std::string::npos);
+    EXPECT_EQ(all.find_first_of("\r\n\x10\x18\x1a\x1b\x1d\x1e\x1f\x7f"), std::string::npos);
     EXPECT_NE(all.find('\x01'), std::string::npos) << "other control codes are digits";
 }
 
