@@ -12,8 +12,8 @@
 // and inmates print ASCII, so their characters fall out of the frame again, wherever they were spliced in, and lines of
 // theirs stay whole. The start, 0xfe, occurs in no UTF-8 text; 0xff (telnet's escape) does not occur. As nobody reads
 // the high lane as text, its digits may be C1 control codes, but not those that would change what a terminal makes of
-// the characters after them, or that it answers: DCS, SOS, DECID, CSI, OSC, PM, APC (ECMA-48, 8.3). To a shell's line
-// editor bit 7 may mean Meta: Meta-CR and Meta-LF, which would have it edit as vi does from then on, are no digits.
+// the characters after them, or that it answers: DCS, SOS, DECID, CSI, OSC, PM, APC (ECMA-48, 8.3). A line editor
+// may take bit 7 for Meta, or lose it: what would then be a line's end, 0x8a and 0x8d, is no digit either.
 // The plain lane is narrow, in seven bits, for lines that are not 8-bit clean; a splice there damages the frame.
 //
 // Hello and welcome are narrow in both lanes. Their form stays as it is: by them programs of different ages tell each

@@ -425,8 +425,7 @@ Status AgentClient::put_or_get(Call& call, bool again) {
 }
 
 // Sends pieces of the argument, from where they were sent so far or, `again`, from where the agent has them. On a good
-// line the last but one is answered: so more are sent while the last is still on its way, and one answer does for two,
-// which is lighter work for a UART whose driver takes turns for both directions, an emulated one above all.
+// line the last but one is answered: so more are sent while the last is still on its way, and one answer does for two.
 Status AgentClient::put(Call& call, bool again) {
     const std::size_t piece = quality_.piece();
     const std::size_t whole = call.argument.size();
