@@ -22,8 +22,8 @@ _INVISIBLE = re.compile(r"[\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\u
 
 # Frames of the agent (bench/core/frame.hpp). In the high lane they set bit 7 of each character, so that ASCII of other
 # writers that fell into a frame can be told apart and is kept; in the plain lane a frame is one run of digits. One that
-# lost its end must not take more of others' UTF-8 with it than a frame is long.
-_HIGH_FRAME = re.compile("\xfe(?:[\x00-\x7f]*[\x80-\xfc]){0,1300}(?:[\x00-\x7f]*\xfd)?")
+# lost its end must not take more of others' UTF-8 with it than a frame is long: kMaxText without its first and last.
+_HIGH_FRAME = re.compile("\xfe(?:[\x00-\x7f]*[\x80-\xfc]){0,1301}(?:[\x00-\x7f]*\xfd)?")
 _PLAIN_FRAME = re.compile(r"~\{[^~{}\x00-\x09\x20\x7f-\xff]{20,1400}\}")
 _HIGH = re.compile("[\x80-\xff]")
 _GONE = "\ue000"

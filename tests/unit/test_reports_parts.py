@@ -77,7 +77,13 @@ def test_an_agents_frames_are_left_out_and_what_fell_into_them_is_kept() -> None
 def test_a_frame_whose_end_was_lost_takes_no_more_than_a_frame_with_it() -> None:
     others = "caf\u00e9\n" * 1000
     kept = console_lines(b"\xfe\xfc" + b"\xa0" * 300 + b"\n" + others.encode())
-    assert sum(line.text == "caf\u00e9" for line in kept) == 500, "1,300 characters with bit 7, two of them a letter"
+    assert sum(line.text == "caf\u00e9" for line in kept) == 500, "1,301 characters with bit 7, two of them a letter"
+
+
+def test_the_longest_frame_is_left_out_whole() -> None:
+    spliced = b'Parking CPU 2 (Cell: "demo")\n'
+    kept = console_lines(b"\xfe\xfb" + b"\xa0" * 700 + spliced + b"\xa0" * 600 + b"\xfdlast\n")
+    assert [line.text for line in kept if line.text] == ['Parking CPU 2 (Cell: "demo")', "last"]
 
 
 def test_a_line_without_end_is_shortened() -> None:
