@@ -41,6 +41,13 @@ def test_a_command_beyond_its_limit_is_ended_and_told(bed: Bed, monkeypatch: pyt
     assert bed.root.script("echo still here", "command").out == b"still here\n"
 
 
+def test_what_the_uart_received_is_taken_up_on_the_cpu_of_its_interrupt(bed: Bed) -> None:
+    line = bed.root.script("grep uart-pl011 /proc/interrupts", "command").out.decode()
+    first, *others = [int(word) for word in line.partition(":")[2].partition("GIC")[0].split()]
+    assert first > 0 and not any(others), line
+    assert bed.root.script("cat /sys/devices/virtual/workqueue/cpumask", "command").out == b"1\n", "the worker's CPUs"
+
+
 def test_both_shells_give_the_same_answers(boot: Boot, bed: Bed) -> None:
     plain = boot(plan(shell="plain"))
     assert (plain.root.shell.kind, bed.root.shell.kind) == ("plain shell", "agent")
