@@ -274,8 +274,8 @@ class _Start:
 
 
 def start_agent(watch: Watch, deadline: Deadline, path: str = IMAGE_AGENT) -> RootShell:
-    """Types the agent's path into the shell and waits for its hello. AgentLost when there is none; AgentMissing when
-    the shell says that there is no such program, or none that the machine could run.
+    """Types the agent's path into the shell and waits for its hello. AgentLost (or the deadline's TimeLimit) when there
+    is none; AgentMissing when the shell says that there is no such program, or none that the machine could run.
 
     What is typed may be damaged on its way, so it is typed again; to an agent that is there it is mere text.
     """
@@ -310,3 +310,6 @@ def start_agent(watch: Watch, deadline: Deadline, path: str = IMAGE_AGENT) -> Ro
             dialogue.clear_line()
     finally:
         watch.listeners.remove(start.hear)
+        if watch.working:  # a hello that nobody waits for any more must not be typed into what comes next
+            agent.interrupt()
+            watch.end()

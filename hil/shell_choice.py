@@ -50,7 +50,7 @@ class ShellChoice:
         try:
             with session.step("start hil-agent", "agent", "the agent's hello") as deadline:
                 return self.start_agent(self.watch, deadline)
-        except AgentLost as error:
+        except (AgentLost, TimeLimit) as error:  # whichever of the two a busy host lets come first
             if self.wanted == "agent":
                 raise
             self._missing = isinstance(error, AgentMissing)

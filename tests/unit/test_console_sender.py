@@ -106,6 +106,16 @@ def test_the_agent_itself_is_sent_and_runs(far: Far) -> None:
     assert (answer.code, answer.out) == (3, b"42\n")
 
 
+def test_a_hello_that_nobody_waits_for_any_more_is_broken_off(far: Far) -> None:
+    """A host that stood still: the deadline has passed while the agent's hello is still awaited."""
+    system, ahead = far(), [0.0]
+    threading.Timer(0.3, lambda: ahead.__setitem__(0, 1000.0)).start()
+    late = Deadline(limits(20), "agent", "the agent's hello", lambda: time.monotonic() + ahead[0])
+    with pytest.raises(TimeLimit):
+        start_agent(system.watch, late, "cat")
+    assert not system.watch.working
+
+
 @pytest.mark.parametrize(
     "missing, added, named",
     [
