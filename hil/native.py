@@ -192,15 +192,16 @@ class AgentShell:
                 self._watch.hint(),
             ) from error
         except BaseException:
-            self._break_off(deadline.of("break-off"))
+            _break_off(self._watch, self._agent, deadline)
             raise
 
-    def _break_off(self, patience: float) -> None:
-        """Ends a call whose answer nobody wants any more, so that the next one can be made."""
-        end = time.monotonic() + patience
-        while self._watch.working and time.monotonic() < end:
-            self._agent.interrupt()
-            self._watch.end(0.05)
+
+def _break_off(watch: Watch, agent: Any, deadline: Deadline) -> None:
+    """Ends a call whose answer nobody wants any more, so that the next one can be made."""
+    end = time.monotonic() + deadline.of("break-off")
+    while watch.working and time.monotonic() < end:
+        agent.interrupt()
+        watch.end(0.05)
 
 
 def _short(error: Exception) -> str:
@@ -310,6 +311,4 @@ def start_agent(watch: Watch, deadline: Deadline, path: str = IMAGE_AGENT) -> Ro
             dialogue.clear_line()
     finally:
         watch.listeners.remove(start.hear)
-        if watch.working:  # a hello that nobody waits for any more must not be typed into what comes next
-            agent.interrupt()
-            watch.end()
+        _break_off(watch, agent, deadline)  # a hello that nobody waits for must not be typed into what comes next

@@ -39,7 +39,7 @@ INIT = """#!/bin/busybox sh
 /bin/busybox mount -t sysfs sysfs /sys
 /bin/busybox mount -t devtmpfs devtmpfs /dev
 # The kernel's worker that takes up what a UART received stays on the CPU of the UART's interrupt: to wake another one
-# for every few characters costs an emulator a third of the console's speed (docs/performance.md).
+# for every few characters cost an emulator 19 to 29 % of the console's speed (docs/performance.md).
 echo 1 >/sys/devices/virtual/workqueue/cpumask
 export PATH=/hil:/bin HOME=/ TERM=dumb PS1='hil# '
 exec </dev/console >/dev/console 2>&1
